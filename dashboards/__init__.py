@@ -1,0 +1,1 @@
+"""Data for the centre: index templates and Dashboards objects, read through importlib.resources."""

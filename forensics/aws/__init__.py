@@ -1,0 +1,1 @@
+"""One adapter per AWS service, behind the ports; the only home of boto3."""

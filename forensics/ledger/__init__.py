@@ -1,0 +1,1 @@
+"""One row per instance id that anything has ever mentioned, and what happened to each."""

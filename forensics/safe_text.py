@@ -1,0 +1,70 @@
+"""Text from logs made harmless: one escaper per sink, and everything shown passes one of these.
+
+In: any text, hostile included. Out: text in which no character can move a cursor, hide, reorder or
+end a construct of that sink. The raw value stays in the store; nothing here is reversible.
+
+- a terminal (CLI and TUI): `safe_text`
+- HTML: `safe_text` inside an autoescaping template (`html_text` outside of one)
+- Markdown: `markdown_text` inline and in table cells, `markdown_fence` for blocks
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from typing import Final
+
+DEFAULT_LIMIT: Final = 16_384
+"""Characters that one value may fill on a screen or page before it is cut with a count."""
+
+_TAB: Final = "    "
+_SAFE: Final = re.compile(r"[\x20-\x7e\xa1-\xac\xae-\u024f]*")
+# Cc controls, Cf format (bidi, zero width, tags), Cs surrogates, Co private, Cn unassigned, Zl/Zp
+_UNSAFE_CATEGORIES: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_MARKDOWN_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&$:@=^\"'])")
+
+
+def safe_text(text: str, limit: int = DEFAULT_LIMIT) -> str:
+    """`text` on one line, of printable characters alone.
+
+    Controls become their pictures (`␛`), other invisible characters `<U+202E>`, tabs four spaces.
+    Past `limit` characters the text is cut and says by how much.
+    """
+    cut = len(text) - limit
+    if cut > 0:
+        text = text[:limit]
+    if not _SAFE.fullmatch(text):
+        text = "".join(map(_visible, text))
+    return f"{text}… (+{cut:,} characters)" if cut > 0 else text
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if character == "\t":
+        return _TAB
+    if code < 0x20:  # noqa: PLR2004 - C0
+        return chr(0x2400 + code)
+    if code == 0x7F:  # noqa: PLR2004 - DEL
+        return "␡"
+    if unicodedata.category(character) in _UNSAFE_CATEGORIES:
+        return f"<U+{code:04X}>"
+    return character
+
+
+def html_text(text: str, limit: int = DEFAULT_LIMIT) -> str:
+    """`text` for an HTML element's content or a quoted attribute."""
+    return html.escape(safe_text(text, limit))
+
+
+def markdown_text(text: str, limit: int = DEFAULT_LIMIT) -> str:
+    """`text` for Markdown prose, a heading or a table cell: every special character escaped."""
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", safe_text(text, limit))
+
+
+def markdown_fence(lines: list[str], limit: int = DEFAULT_LIMIT) -> str:
+    """`lines` as a fenced block whose fence is longer than any run of backticks inside."""
+    safe = [safe_text(line, limit) for line in lines]
+    longest = max((len(run) for line in safe for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join((f"{fence}text", *safe, fence))

@@ -1,0 +1,1 @@
+"""The full-screen front door; the only home of Textual."""

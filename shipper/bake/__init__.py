@@ -1,0 +1,1 @@
+"""What an image gets: the program, its unit, its default configuration."""

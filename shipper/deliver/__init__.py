@@ -1,0 +1,1 @@
+"""Delivers bulk bodies until every item has an answer."""

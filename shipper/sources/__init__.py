@@ -1,0 +1,1 @@
+"""Reads inputs as files with offsets: today, tailed files."""

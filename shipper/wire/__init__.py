@@ -1,0 +1,1 @@
+"""The kernel that `shipper` and `forensics` share: pure functions over bytes."""

@@ -1,0 +1,58 @@
+"""Bytes of a file into records that tile it: where each record starts and how long it is.
+
+In: a chunk that starts at a record's start. Out: the records, each a slice of the chunk with its
+line terminator, in order and without a gap, so that joining them gives the chunk's framed part.
+Framing depends on the bytes alone, never on how they were cut into reads: a line read again after a
+crash is the same record. It must never decode, and never look at a clock.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+RECORD_LIMIT_BYTES: Final = 1 << 20
+"""A longer line is sliced: OpenSearch takes it, but one line must not be a whole bulk body."""
+
+_UTF8_SEQUENCE_LIMIT: Final = 4
+
+
+def frame(chunk: bytes, *, final: bool = False, limit: int = RECORD_LIMIT_BYTES) -> list[bytes]:
+    r"""The records of `chunk`, from its first byte on; the rest is an unfinished line.
+
+    A record is a line with its `\n`, or a slice of at most `limit` bytes of a longer line (cut
+    before a UTF-8 sequence, not inside one), or, where `final` says that nothing follows, the last
+    bytes without a terminator. `sum(map(len, records))` tells how much of the chunk is framed.
+    """
+    end = chunk.rfind(b"\n") + 1
+    if not end:
+        records = []
+    elif b"\r" in chunk:  # splitlines would cut at it
+        records = [line + b"\n" for line in chunk[: end - 1].split(b"\n")]
+    else:
+        records = chunk[:end].splitlines(keepends=True)
+    if records and max(map(len, records)) > limit:
+        records = [piece for record in records for piece in slice_line(record, limit)]
+    rest = chunk[end:]
+    if rest:
+        pieces = slice_line(rest, limit)
+        records += pieces if final else pieces[:-1]
+    return records
+
+
+def slice_line(line: bytes, limit: int) -> list[bytes]:
+    """`line` in pieces of at most `limit` bytes, none of them starting inside a UTF-8 sequence.
+
+    Bytes that are no UTF-8 are cut at `limit` exactly. The last piece is never empty.
+    """
+    pieces = []
+    start = 0
+    while len(line) - start > limit:
+        end = start + limit
+        for back in range(_UTF8_SEQUENCE_LIMIT):
+            if (line[end - back] & 0xC0) != 0x80:  # noqa: PLR2004 - 10xxxxxx continues a sequence
+                end -= back
+                break
+        pieces.append(line[start:end])
+        start = end
+    pieces.append(line[start:])
+    return pieces
