@@ -1,0 +1,42 @@
+# `make demo` and `make test` do their own set-up; everything stays inside .venv and the user's caches.
+PYTHON ?= $(firstword $(foreach v,python3.13 python3.12 python3.11 python3,$(shell command -v $(v) 2>/dev/null)))
+BIN := .venv/bin
+READY := .venv/.ready
+ALL ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint bench docs clean
+
+help:  ## Say what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## Make .venv with everything in it
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: install a newer Python, or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version); the first time takes a minute or two." >&2
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)  ## Run the whole story on this machine; DEMO='--headless --json' for no terminal
+	@$(BIN)/forensics demo $(DEMO)
+
+test: $(READY)  ## Check everything that needs no root; ALL=1: everything, Debian packages included
+	@.ci/check $(if $(ALL),all,usual)
+
+test-fast: $(READY)  ## Under a minute, for the inner loop
+	@.ci/check fast
+
+lint: $(READY)  ## Format, style, types, and which package may import which
+	@.ci/check lint
+
+bench: $(READY)  ## Speed and memory as ratios against a peer, measured in the same run
+	@$(BIN)/python tests/bench/run.py
+
+docs: $(READY)  ## Write the generated pages of docs/ anew
+	@.ci/docs
+
+clean:  ## Remove .venv and what tools left behind
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
