@@ -7,7 +7,9 @@ ForensicsError                1   failed
 ├── PartialResultError        5   the result is real but incomplete: it says what is missing
 ├── IntegrityError            6   evidence does not match what it claims: stop, report
 ├── NotFoundError             7   nothing by that name
-└── RefusedError              8   a floor, a budget or missing rights forbid it
+├── RefusedError              8   a floor, a budget or missing rights forbid it
+│   └── StateConflictError    8   the thing's state forbids it now: read it again, decide again
+└── UnsupportedError          1   this endpoint has no such call: go on without it
 
 Interrupted by Ctrl-C: 130. An exception that is none of these is a bug, and says so.
 """
@@ -71,3 +73,11 @@ class RefusedError(ForensicsError):
     """It was understood and not done: a floor, a budget, a lock or missing rights."""
 
     exit_code = 8
+
+
+class StateConflictError(RefusedError):
+    """AWS refused because of the state that the thing is in; read it again and decide again."""
+
+
+class UnsupportedError(ForensicsError):
+    """The endpoint, or this kind of instance, does not offer the call; the rest can go on."""
