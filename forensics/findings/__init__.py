@@ -1,0 +1,1 @@
+"""Findings: pure functions from what was seen of an instance to what most likely ended it."""

@@ -1,0 +1,101 @@
+"""The last fatal thing that a program said: a traceback, a panic, or a line at level critical.
+
+In: what was observed. Out: at most one finding, of the fatal error nearest to the end. A traceback
+is many records; its last line, the exception, is found among the following records of the same
+file, because records of other files stand in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from forensics.findings.finding import (
+    Confidence,
+    Finding,
+    Observed,
+    record_reference,
+)
+from forensics.findings.memory_exhausted import is_memory_error
+from forensics.findings.nearness import is_near_the_end
+from forensics.store.protocol import Document
+
+_TRACEBACK: Final = re.compile(r"\bTraceback \(most recent call last\)")
+_PANIC: Final = re.compile(
+    r"^panic: |^goroutine \d+ \[running\]"
+    r"|\bthread '[^']*' panicked at\b"
+    r"|\bKernel panic - not syncing\b"
+    r"|\bsegfault at [0-9a-f]+ ip\b|\bSegmentation fault\b"
+    r"|^fatal error: |^Fatal Python error: "
+    r"|\bException in thread \"[^\"]*\" "
+    r"|\bterminate called after throwing an instance\b"
+    r"|\(core dumped\)"
+    r"|^Unhandled exception\b|\bUncaught (?:\w+)?Error\b|\bUnhandledPromiseRejection\b"
+)
+_TRACEBACK_LINES: Final = 400
+_EXCEPTION: Final = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)?(?::|$)")
+
+
+def find_fatal_error(observed: Observed) -> Finding | None:
+    """The last traceback, panic or critical line before the end; else the last error line."""
+    fallback: Document | None = None
+    for index in range(len(observed.records) - 1, -1, -1):
+        record = observed.records[index]
+        if _TRACEBACK.search(record.message):
+            closing = _exception_of(observed.records, index)
+            if is_memory_error(closing.message):
+                continue  # that is memory_exhausted's to say
+            return _finding(observed, "a traceback", (record, closing), weight=90)
+        if _PANIC.search(record.message) and not is_memory_error(record.message):
+            return _finding(observed, "a crash", (record,), weight=92)
+        if record.level == "critical" and not is_memory_error(record.message):
+            return _finding(observed, "a critical error", (record,), weight=85)
+        if fallback is None and record.level == "error" and not is_memory_error(record.message):
+            fallback = record
+    if fallback is None or not is_near_the_end(fallback.timestamp, observed):
+        return None
+    return Finding(
+        name="fatal_error",
+        title="An error near the end",
+        statement=f"The last line at level error says: {fallback.message[:200]}",
+        confidence=Confidence.POSSIBLE,
+        weight=40,
+        evidence=(record_reference(fallback),),
+    )
+
+
+def _finding(
+    observed: Observed, kind: str, records: tuple[Document, ...], *, weight: int
+) -> Finding:
+    last = records[-1]
+    near = is_near_the_end(last.timestamp, observed)
+    said = last.message.strip()[:200]
+    when = "shortly before its last word" if near else "well before its last word"
+    unique = {record.id: record for record in records}
+    return Finding(
+        name="fatal_error",
+        title="A program failed",
+        statement=f"A program wrote {kind} {when}: {said}",
+        confidence=Confidence.LIKELY if near else Confidence.POSSIBLE,
+        weight=weight if near else 45,
+        evidence=tuple(record_reference(record) for record in unique.values()),
+    )
+
+
+def _exception_of(records: Sequence[Document], index: int) -> Document:
+    """The record that ends the traceback which starts at `index`; itself where none follows."""
+    first = records[index]
+    place = first.cursor
+    for record in records[index + 1 : index + 1 + _TRACEBACK_LINES]:
+        if (record.cursor.stream, record.cursor.source, record.path) != (
+            place.stream,
+            place.source,
+            first.path,
+        ):
+            continue
+        text = record.message
+        if text[:1] in {" ", "\t", ""}:
+            continue
+        return record if _EXCEPTION.match(text) else first
+    return first
