@@ -354,8 +354,13 @@ class AutoScaling(Protocol):
         """Those groups, or all; an unknown name is absent."""
         ...
 
-    def describe_activities(self, group: str = "") -> Sequence[ScalingActivity]:
-        """What that group (empty: each) did in AWS's memory of six weeks, newest first."""
+    def describe_activities(
+        self, group: str = "", *, most: int = 2000
+    ) -> Sequence[ScalingActivity]:
+        """What that group (empty: each, deleted ones too) did, newest first, at most `most`.
+
+        AWS remembers six weeks.
+        """
         ...
 
     def detach_instance(
