@@ -99,8 +99,8 @@ class Key:
 
 KEYS: Final = (
     Key(table="identity", name="instance_id", kind="id", default="",
-        meaning="The machine's id. Set it on a host without IMDS; never in an image that several "
-        "instances start from."),
+        meaning="The machine's id. Set it on a host without IMDS, which then is not asked; never in "
+        "an image that several instances start from."),
     Key(table="identity", name="image_id", kind="text", default="",
         meaning="The image that the instance was started from."),
     Key(table="identity", name="instance_type", kind="text", default="",
