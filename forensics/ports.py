@@ -252,6 +252,14 @@ class Ec2(Protocol):
         """Take outbound rules away, IPv4 and IPv6; none given: no call."""
         ...
 
+    def authorize_ingress(self, group_id: str, rules: Sequence[SecurityRule]) -> None:
+        """Add inbound rules; none given: no call. A rule that exists is refused."""
+        ...
+
+    def authorize_egress(self, group_id: str, rules: Sequence[SecurityRule]) -> None:
+        """Add outbound rules; none given: no call. A rule that exists is refused."""
+        ...
+
     def set_interface_groups(self, interface_id: str, group_ids: Sequence[str]) -> None:
         """Replace the security groups of one interface."""
         ...
@@ -278,6 +286,15 @@ class Ec2(Protocol):
         """One crash-consistent set over all volumes, tagged in the same call, volume tags copied.
 
         There is no client token: look for the tag before calling. An empty answer means none made.
+        """
+        ...
+
+    def create_snapshot(
+        self, volume_id: str, *, description: str, tags: Mapping[str, str]
+    ) -> Snapshot:
+        """One volume's snapshot, tagged in the same call: for a volume that outlived its instance.
+
+        There is no client token: look for the tag before calling.
         """
         ...
 

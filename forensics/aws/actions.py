@@ -59,11 +59,14 @@ _ALL: Final = (
     # Tags given at creation are authorised as CreateTags as well.
     _ec2("create_security_group", "CreateSecurityGroup", "CreateTags"),
     _ec2("revoke_security_group_egress", "RevokeSecurityGroupEgress"),
+    _ec2("authorize_security_group_ingress", "AuthorizeSecurityGroupIngress"),
+    _ec2("authorize_security_group_egress", "AuthorizeSecurityGroupEgress"),
     _ec2("modify_network_interface_attribute", "ModifyNetworkInterfaceAttribute"),
     _ec2("modify_instance_attribute", "ModifyInstanceAttribute"),
     _ec2("modify_instance_maintenance_options", "ModifyInstanceMaintenanceOptions"),
     # It takes no client token: an answer lost on the way would become a second set of snapshots.
     _ec2("create_snapshots", "CreateSnapshots", "CreateTags", repeatable=False),
+    _ec2("create_snapshot", "CreateSnapshot", "CreateTags", repeatable=False),
     _ec2("create_tags", "CreateTags"),
     _ec2("stop_instances", "StopInstances"),
     _autoscaling("describe_auto_scaling_instances", "DescribeAutoScalingInstances"),

@@ -176,6 +176,26 @@ class BotoEc2:
                 IpPermissions=[build_permission(rule) for rule in rules],
             )
 
+    def authorize_ingress(self, group_id: str, rules: Sequence[SecurityRule]) -> None:
+        """Add inbound rules; none given: no call. A rule that exists is refused."""
+        if rules:
+            self._calls.call(
+                "ec2",
+                "authorize_security_group_ingress",
+                GroupId=group_id,
+                IpPermissions=[build_permission(rule) for rule in rules],
+            )
+
+    def authorize_egress(self, group_id: str, rules: Sequence[SecurityRule]) -> None:
+        """Add outbound rules; none given: no call. A rule that exists is refused."""
+        if rules:
+            self._calls.call(
+                "ec2",
+                "authorize_security_group_egress",
+                GroupId=group_id,
+                IpPermissions=[build_permission(rule) for rule in rules],
+            )
+
     def set_interface_groups(self, interface_id: str, group_ids: Sequence[str]) -> None:
         """Replace the security groups of one interface."""
         self._calls.call(
@@ -243,6 +263,22 @@ class BotoEc2:
             TagSpecifications=[{"ResourceType": "snapshot", "Tags": build_tags(tags)}],
         )
         return [parse_snapshot(item) for item in answer.get("Snapshots", ())]
+
+    def create_snapshot(
+        self, volume_id: str, *, description: str, tags: Mapping[str, str]
+    ) -> Snapshot:
+        """One volume's snapshot, tagged in the same call: for a volume that outlived its instance.
+
+        There is no client token: look for the tag before calling.
+        """
+        answer = self._calls.call(
+            "ec2",
+            "create_snapshot",
+            VolumeId=volume_id,
+            Description=description,
+            TagSpecifications=[{"ResourceType": "snapshot", "Tags": build_tags(tags)}],
+        )
+        return parse_snapshot(answer)
 
     def create_tags(self, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Set tags; those of the same key are replaced."""
