@@ -1,0 +1,221 @@
+"""The report as a value: every fact that a rendering may print, frozen, sorted, in UTC.
+
+Made by `gather.py`, rendered by `markdown.py` and `html.py`. Texts in it are as they were stored or
+said, hostile ones included: a rendering must pass each through its own escaper. Judgement is never
+made here; it has blanks that a person fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from forensics.findings.finding import Finding
+from forensics.ledger.model import InstanceRow, SnapshotRow
+
+SCHEMA: Final = "afterimage.report/1"
+
+
+class Verdict(StrEnum):
+    """What the stored bytes of one source add up to."""
+
+    COMPLETE = "complete"
+    """Every byte up to its known end is stored."""
+    MISSING = "missing"
+    """Bytes below its known end are not stored; the holes name them."""
+    OPEN = "not closed"
+    """Every byte up to the last stored one is there; nothing tells where the source ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoleRow:
+    """Bytes `[start, end)` that are not stored."""
+
+    start: int
+    end: int
+    reason: str
+    """Why, as far as the shipper declared it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRow:
+    """One source's completeness: one file that one stream opened."""
+
+    path: str
+    stream: str
+    source: int
+    stored_bytes: int
+    end: int
+    """Where it ends as far as is known."""
+    verdict: Verdict
+    holes: tuple[HoleRow, ...] = ()
+
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes the holes hold together."""
+        return sum(hole.end - hole.start for hole in self.holes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineRow:
+    """A record or an event, at one time."""
+
+    at: str
+    origin: str
+    """A log's path, or who says so."""
+    action: str
+    """`log.level` of a record, the action of an event."""
+    text: str
+    id: str = ""
+    """The record's `_id`; empty for an event."""
+    simulated: bool = False
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is something that happened to the instance, not a line that it wrote."""
+        return not self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarRow:
+    """A bar of the histogram over the instance's whole life."""
+
+    start: str
+    count: int
+    errors: int
+    """Of them at level error or critical."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastWords:
+    """The last lines of one path."""
+
+    path: str
+    lines: tuple[TimelineRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceRow:
+    """One object of the evidence register."""
+
+    id: str
+    kind: str
+    size: str
+    digest: str
+    at: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustodyRow:
+    """One line of the custody log."""
+
+    n: int
+    at: str
+    who: str
+    action: str
+    subject: str
+    detail: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRow:
+    """One entry of the quarantine's journal, failures included."""
+
+    at: str
+    step: str
+    what: str
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerRow:
+    """An instance of the same image and group."""
+
+    instance_id: str
+    state: str
+    launched_at: str
+    last_sign_at: str
+    availability_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What was asked, of what, by which version: so that somebody else can ask again."""
+
+    generated_at: str
+    tool_version: str
+    store: str
+    """Location without secrets; empty: no store was asked."""
+    account: str
+    """Account, region and caller; empty: no account was asked."""
+    since: str
+    until: str
+    records_looked_at: int
+    records: int
+    """How many the store holds of this instance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportModel:
+    """A whole report."""
+
+    case_id: str
+    """Empty: no case was opened."""
+    scope: Scope
+    instance: InstanceRow
+    findings: tuple[Finding, ...]
+    """The first is the cause."""
+    completeness: tuple[SourceRow, ...]
+    timeline: tuple[TimelineRow, ...]
+    timeline_left_out: int
+    """Records of the time range that the timeline leaves out."""
+    histogram: tuple[BarRow, ...]
+    last_words: tuple[LastWords, ...]
+    quarantine: str = ""
+    """complete, degraded or lost; empty: none ran."""
+    snapshots: tuple[SnapshotRow, ...] = ()
+    evidence: tuple[EvidenceRow, ...] = ()
+    custody: tuple[CustodyRow, ...] = ()
+    journal: tuple[JournalRow, ...] = ()
+    peers: tuple[PeerRow, ...] = ()
+    limits: tuple[str, ...] = ()
+    """What this method can't know, and what was not captured, with the reason."""
+    warnings: tuple[str, ...] = ()
+    """What could not be asked."""
+    aws_says: Mapping[str, str] = field(default_factory=dict)
+    """Facts as AWS states them, by name."""
+
+    @property
+    def cause(self) -> Finding | None:
+        """The heaviest finding; None: no sign of a failure."""
+        return self.findings[0] if self.findings else None
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes missing from all sources together."""
+        return sum(row.missing_bytes for row in self.completeness)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes stored of all sources together."""
+        return sum(row.stored_bytes for row in self.completeness)
+
+    @property
+    def open_sources(self) -> int:
+        """Sources whose end nobody knows."""
+        return sum(row.verdict is Verdict.OPEN for row in self.completeness)
+
+
+BLANKS: Final = (
+    ("Impact", "Who noticed what, from when to when, in numbers."),
+    ("Detection", "What told us, and what should have told us earlier."),
+    ("Root cause", "Why it could happen. The cause above is what the evidence says, no more."),
+    ("Other explanations", "What else would leave the same evidence, and what speaks against it."),
+    ("Actions", "What changes, who does it, by when."),
+)
+"""Judgement: a title and what belongs there. A report has them empty."""
