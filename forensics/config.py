@@ -7,11 +7,12 @@ flag or variable, so that nobody downstream has to guess where a value came from
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from forensics.errors import UsageError
 
@@ -50,6 +51,36 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each value came from: a flag, a variable's name, or `default`."""
 
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        store: str | None = None,
+        evidence: str | None = None,
+        profile: str | None = None,
+        region: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Self:
+        """The settings that these flags (None: not given) and the environment make.
+
+        Raises:
+            UsageError: a value is empty, or no value of its kind.
+        """
+        environ = os.environ if environ is None else environ
+        flags = {"store": store, "evidence": evidence, "profile": profile, "region": region}
+        values: dict[str, str | None] = {}
+        sources: dict[str, str] = {}
+        for name, flag in flags.items():
+            values[name], sources[name] = _resolve(name, flag, environ)
+        folder = values["evidence"]
+        return cls(
+            store=values["store"],
+            evidence=_default_evidence() if folder is None else _parse_folder(folder, sources),
+            profile=values["profile"],
+            region=values["region"],
+            sources=sources,
+        )
+
     @property
     def store_shown(self) -> str:
         """The store for a person: a password in its URL is masked."""
@@ -75,34 +106,6 @@ class Settings:
                 "`forensics demo` makes one to try",
             )
         return self.store
-
-
-def load_settings(
-    *,
-    environ: Mapping[str, str],
-    store: str | None = None,
-    evidence: str | None = None,
-    profile: str | None = None,
-    region: str | None = None,
-) -> Settings:
-    """The settings that these flags (None: not given) and this environment make.
-
-    Raises:
-        UsageError: a value is empty, or no value of its kind.
-    """
-    flags = {"store": store, "evidence": evidence, "profile": profile, "region": region}
-    values: dict[str, str | None] = {}
-    sources: dict[str, str] = {}
-    for name, flag in flags.items():
-        values[name], sources[name] = _resolve(name, flag, environ)
-    folder = values["evidence"]
-    return Settings(
-        store=values["store"],
-        evidence=_default_evidence() if folder is None else _parse_folder(folder, sources),
-        profile=values["profile"],
-        region=values["region"],
-        sources=sources,
-    )
 
 
 def _resolve(name: str, flag: str | None, environ: Mapping[str, str]) -> tuple[str | None, str]:
