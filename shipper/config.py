@@ -99,8 +99,8 @@ class Key:
 
 KEYS: Final = (
     Key(table="identity", name="instance_id", kind="id", default="",
-        meaning="The machine's id. Set it on a host without IMDS, which then is not asked; never in "
-        "an image that several instances start from."),
+        meaning="The machine's id. Set it on a host without IMDS, which then is not asked; never "
+        "in an image that several instances start from."),
     Key(table="identity", name="image_id", kind="text", default="",
         meaning="The image that the instance was started from."),
     Key(table="identity", name="instance_type", kind="text", default="",
@@ -211,6 +211,20 @@ def _syntax_problem(text: str, message: str) -> Problem:
     else:
         line, where = int(at[1]), f"{message[: at.start()]} at column {at[2]}"
     return Problem(line=line, key="", what=f"not TOML: {where}")
+
+
+def output_warnings(output: OutputConfig) -> list[str]:
+    """What is allowed, and still probably not meant; `run` and `check` say it."""
+    plain = [url for url in output.urls if url.startswith("http://") and not _is_loopback(url)]
+    if not plain:
+        return []
+    what = "the password goes" if output.password_file else "records go"
+    return [f"{what} unencrypted to {', '.join(plain)}: use https"]
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def instance_id_problem(text: str) -> str:

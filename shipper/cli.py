@@ -1,0 +1,228 @@
+"""The `shipper` command: arguments in, the right module called, an exit code out.
+
+In: the command line. Out: data on stdout, narration on stderr; 0 ok, 1 failed, 2 usage or
+configuration, 3 unreachable, 130 interrupted. It must never import at its top what `--help` does
+not need, nor show a traceback for an error that has a name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from shipper import __version__
+from shipper.errors import ShipperError
+
+if TYPE_CHECKING:  # pathlib alone would cost a tenth of the start
+    from pathlib import Path
+
+    from shipper.config import Config
+
+_DEFAULT_FILE: Final = "/etc/afterimage/shipper.toml"
+_INTERRUPTED: Final = 130
+_NOT_RUNNING: Final = 3
+_HELP_COLUMNS: Final = 96
+
+_EPILOG: Final = """\
+exit codes: 0 ok · 1 failed · 2 usage or configuration · 3 unreachable, retry · 130 interrupted
+stdout is data, stderr is narration; --json output carries its schema and version.
+"""
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parsed = _build_parser().parse_args(arguments)
+    command: Command = parsed.command
+    try:
+        code = command(parsed)
+        sys.stdout.flush()
+    except ShipperError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); Python's own flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(f"{error.strerror or error}: {error.filename or 'see above'}", 1)
+    return code
+
+
+def _fail(text: str, code: int) -> int:
+    from shipper.narration import narrate
+
+    narrate("error", text)
+    return code
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _parser(argparse.ArgumentParser, prog="shipper", epilog=_EPILOG)
+    parser.description = "Ships a machine's logs to where they outlive it."
+    parser.add_argument("--version", action="version", version=f"shipper {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        sub = _parser(commands.add_parser, name, help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    run = add("run", _run, "ship until SIGTERM, then drain")
+    _add_config(run)
+
+    check = add("check", _check, "tell all that is wrong in a configuration, and on this machine")
+    _add_config(check)
+    _add_json(check)
+
+    status = add("status", _status, "tell how the running shipper fares")
+    _add_state(status)
+    _add_json(status)
+
+    _add_bake(add("bake", _bake, "install the shipper into a mounted image root"))
+
+    letters = add("dead-letters", _dead_letters, "list what the centre refused for good")
+    letters.add_argument("action", choices=["list"], help="list: one line for each")
+    _add_state(letters)
+    _add_json(letters)
+    return parser
+
+
+def _parser(
+    build: Callable[..., argparse.ArgumentParser], *names: str, **settings: str
+) -> argparse.ArgumentParser:
+    return build(
+        *names,
+        allow_abbrev=False,  # a new option must not break somebody's script
+        formatter_class=_HelpFormatter,
+        **settings,
+    )
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Asks the terminal itself for its width: argparse would import shutil and its codecs."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = os.get_terminal_size(sys.stdout.fileno()).columns
+        except (OSError, ValueError):
+            columns = _HELP_COLUMNS
+        super().__init__(prog, width=min(columns - 2, _HELP_COLUMNS))
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", default=_DEFAULT_FILE, help="default: %(default)s"
+    )
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help=f"the shipper's configuration ({_DEFAULT_FILE})"
+    )
+    parser.add_argument(
+        "--state", metavar="DIR", help="the state folder, instead of the configuration's"
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def _add_bake(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", metavar="DIR", required=True, help="the image's mounted root")
+    parser.add_argument("-c", "--config", metavar="FILE", help="the configuration to bake in")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument(
+        "--check", action="store_true", help="change nothing; exit 1 if something is off"
+    )
+    action.add_argument(
+        "--remove", action="store_true", help="take out exactly what bake has installed"
+    )
+    _add_json(parser)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from shipper import agent
+    from shipper.config import output_warnings
+    from shipper.identity import find_identity
+    from shipper.narration import narrate
+
+    config = _load_config(parsed.config)
+    for warning in output_warnings(config.output):
+        narrate("warning", warning)
+    identity = find_identity(config.identity)
+    narrate("info", f"{__version__}: {identity.instance_id} ships to {config.output.urls[0]}")
+    return agent.run(config, identity)
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from shipper.check import check_file, exit_code, render_json, render_text
+
+    path = Path(parsed.config)
+    findings = check_file(path)
+    sys.stdout.write((render_json if parsed.json else render_text)(path, findings))
+    return exit_code(findings)
+
+
+def _status(parsed: argparse.Namespace) -> int:
+    from shipper.status import load_status, render_json, render_text
+
+    status = load_status(_state_directory(parsed))
+    sys.stdout.write((render_json if parsed.json else render_text)(status))
+    return 0 if status.is_running else _NOT_RUNNING
+
+
+def _dead_letters(parsed: argparse.Namespace) -> int:
+    from shipper.dead_letters import load_dead_letters, render_json, render_text
+    from shipper.narration import narrate
+
+    directory = _state_directory(parsed)
+    letters, unreadable = load_dead_letters(directory)
+    if parsed.json:
+        sys.stdout.write(render_json(directory, letters, unreadable))
+    else:
+        sys.stdout.write(render_text(letters))
+        narrate("info", f"{len(letters)} dead letters in {directory}")
+    if unreadable:
+        narrate("warning", f"lines that can't be read: {', '.join(map(str, unreadable))}")
+    return 0
+
+
+def _bake(parsed: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from shipper.bake.command import run_bake
+
+    return run_bake(
+        Path(parsed.root),
+        config_file=Path(parsed.config) if parsed.config else None,
+        action="check" if parsed.check else "remove" if parsed.remove else "install",
+        as_json=parsed.json,
+    )
+
+
+def _state_directory(parsed: argparse.Namespace) -> Path:
+    from pathlib import Path
+
+    from shipper.config import DEFAULT_STATE_DIRECTORY
+
+    if parsed.state:
+        return Path(parsed.state)
+    if parsed.config or Path(_DEFAULT_FILE).exists():
+        return _load_config(parsed.config or _DEFAULT_FILE).state_directory
+    return Path(DEFAULT_STATE_DIRECTORY)
+
+
+def _load_config(file: str) -> Config:
+    from pathlib import Path
+
+    from shipper.config import load_config
+
+    return load_config(Path(file))

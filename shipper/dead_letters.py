@@ -1,0 +1,75 @@
+"""`shipper dead-letters list`: the documents that the centre refused for good.
+
+In: `dead-letters.jsonl` of the state folder. Out: one line each for a person, or one JSON document.
+It must never change the file, nor stop at a line that a power cut tore.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from shipper.errors import StateError
+from shipper.narration import printable
+from shipper.wire.state import DeadLetter, parse_dead_letter
+
+SCHEMA: Final = "afterimage.shipper.dead-letters"
+SCHEMA_VERSION: Final = 1
+
+
+def load_dead_letters(directory: Path) -> tuple[list[DeadLetter], list[int]]:
+    """The letters in the state folder, and the numbers of the lines that can't be read.
+
+    Raises:
+        StateError: the file can't be read. That there is none is the good case: no letters.
+    """
+    letters: list[DeadLetter] = []
+    unreadable: list[int] = []
+    path = directory / "dead-letters.jsonl"
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    letters.append(parse_dead_letter(line))
+                except (ValueError, RecursionError):
+                    unreadable.append(number)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StateError(
+            f"{path} can't be read",
+            why=error.strerror or str(error),
+            next_step="ask as the user that the shipper runs as",
+        ) from error
+    return letters, unreadable
+
+
+def render_text(letters: Sequence[DeadLetter]) -> str:
+    """One line a letter: when, where to, why, how large."""
+    return "".join(
+        printable(f"{one.at}  {one.index}  {one.id}  {len(one.item)} bytes  {one.reason}") + "\n"
+        for one in letters
+    )
+
+
+def render_json(directory: Path, letters: Sequence[DeadLetter], unreadable: Sequence[int]) -> str:
+    """All letters as one JSON document; the refused items stay in the file that it names."""
+    document = {
+        "schema": SCHEMA,
+        "version": SCHEMA_VERSION,
+        "file": str(directory / "dead-letters.jsonl"),
+        "dead_letters": [
+            {
+                "at": one.at,
+                "index": one.index,
+                "id": one.id,
+                "reason": one.reason,
+                "item_bytes": len(one.item),
+            }
+            for one in letters
+        ],
+        "unreadable_lines": list(unreadable),
+    }
+    return json.dumps(document, indent=2) + "\n"

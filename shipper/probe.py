@@ -1,0 +1,117 @@
+"""One look at the centre: does it answer, and what does it say it is?
+
+In: a URL and the output's files. Out: a `Probe`, never an exception: what went wrong is the answer.
+It asks `GET /` once, and must never send a record or follow a redirect.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from shipper.config import OutputConfig
+from shipper.narration import printable
+
+TIMEOUT_SECONDS: Final = 5.0
+
+_ANSWER_LIMIT_BYTES: Final = 64 * 1024
+_SHOWN_LIMIT: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What one URL answered."""
+
+    url: str
+    outcome: Literal["ok", "doubtful", "unreachable"]
+    what: str
+
+
+def probe_output(
+    url: str, output: OutputConfig, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> Probe:
+    """Ask `url` who it is, with the credentials and certificates that a shipper would use."""
+    try:
+        connection = _connect(url, output, timeout_seconds)
+    except OSError as error:  # ssl.SSLError is one: a file that is no certificate
+        return Probe(url=url, outcome="doubtful", what=f"was not tried: TLS files: {error}")
+    try:
+        connection.request("GET", "/", headers=_credentials(output))
+        response = connection.getresponse()
+        body = response.read(_ANSWER_LIMIT_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        return Probe(url=url, outcome="unreachable", what=f"does not answer: {_why(error)}")
+    finally:
+        connection.close()
+    return _judge(url, response.status, body)
+
+
+def _connect(url: str, output: OutputConfig, timeout_seconds: float) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, parts.port, timeout=timeout_seconds)
+    context = ssl.create_default_context(cafile=output.ca_file)
+    if output.client_cert_file:
+        context.load_cert_chain(output.client_cert_file, output.client_key_file)
+    return http.client.HTTPSConnection(host, parts.port, timeout=timeout_seconds, context=context)
+
+
+def _credentials(output: OutputConfig) -> dict[str, str]:
+    if output.username_file is None or output.password_file is None:
+        return {}
+    try:
+        user = output.username_file.read_bytes().strip(b"\r\n")
+        password = output.password_file.read_bytes().strip(b"\r\n")
+    except OSError:
+        return {}  # the check of the files tells of it
+    return {"Authorization": "Basic " + base64.b64encode(user + b":" + password).decode()}
+
+
+def _judge(url: str, status: int, body: bytes) -> Probe:
+    if status == http.client.UNAUTHORIZED:
+        return Probe(
+            url=url,
+            outcome="doubtful",
+            what="answers 401: it wants other credentials; see username_file and password_file",
+        )
+    if status == http.client.FORBIDDEN:
+        # A shipper's role may write and do nothing else, so this is what a strict centre says.
+        return Probe(url=url, outcome="ok", what="answers 403 to GET /: reached, and it knows us")
+    name = _name(body)
+    if status == http.client.OK and name:
+        return Probe(url=url, outcome="ok", what=f"answers: {name}")
+    if status >= http.client.INTERNAL_SERVER_ERROR:
+        return Probe(url=url, outcome="unreachable", what=f"answers {status}: {_start(body)}")
+    return Probe(
+        url=url,
+        outcome="doubtful",
+        what=f"answers {status}, but not as OpenSearch does: {_start(body)}",
+    )
+
+
+def _name(body: bytes) -> str:
+    """What the server says it is, e.g. `opensearch 3.4.0`; empty: nothing that we know."""
+    try:
+        document: Any = json.loads(body)
+        version = document["version"]
+        words = (version.get("distribution", "elasticsearch"), version["number"])
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return ""
+    return printable(" ".join(str(word) for word in words))[:_SHOWN_LIMIT]
+
+
+def _start(body: bytes) -> str:
+    text = printable(body[:_SHOWN_LIMIT].decode("utf-8", "replace").strip())
+    return repr(text) if text else "nothing more"
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"silent for {TIMEOUT_SECONDS:g} s"
+    return printable(str(error)) or type(error).__name__
