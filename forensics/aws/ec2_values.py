@@ -60,7 +60,7 @@ def parse_instance(item: Mapping[str, Any], account_id: str) -> Instance:
 
 def parse_volume(item: Mapping[str, Any]) -> Volume:
     """A volume, with its first attachment."""
-    attachment = next(iter(item.get("Attachments", ())), {})
+    attachment: Mapping[str, Any] = next(iter(item.get("Attachments", ())), {})
     return Volume(
         volume_id=str(item["VolumeId"]),
         state=_text(item, "State"),

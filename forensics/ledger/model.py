@@ -60,6 +60,10 @@ class LifecycleEvent:
     simulated: bool = False
     """True where a demo did in AWS's place what moto does not do by itself."""
     case_id: str = ""
+    subject: str = ""
+    """What tells it from another of the same time and action: a snapshot's or an activity's id."""
+    identity: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Image, group, region … by ECS name, so that the ledger knows them after EC2 forgot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
