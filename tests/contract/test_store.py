@@ -16,9 +16,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from forensics.collect.server import open_collector
 from forensics.store.open import open_store
-
 from forensics.store.protocol import Cursor, Document, Query, Store
 from shipper.wire.framing import frame
 from shipper.wire.record import Family, Identity, RecordBuilder, build_document
@@ -128,7 +128,7 @@ def log_items(
 
 
 def vitals_item(
-    action: str, second: int, *, instance: str = "i-0a", stream: str = STREAM_A, **more: object
+    action: str, second: int, *, instance: str = "i-0a", stream: str = STREAM_A, run: int = 1
 ) -> bytes:
     """One vitals document of that stream."""
     fields: dict[str, object] = {
@@ -138,8 +138,9 @@ def vitals_item(
         "event.action": action,
         "afterimage.stream": stream,
         "cloud.instance.id": instance,
+        "afterimage.run": run,
         "message": f"{action} of {instance}",
-    } | more
+    }
     return build_document("vitals", f"{stream}-v-{action}-{second}", fields)
 
 
@@ -416,7 +417,7 @@ async def test_source_records_come_by_offset_in_pages(loaded: LoadedStore) -> No
 async def test_streams_say_what_each_stream_last_said(loaded: LoadedStore) -> None:
     """First and last sign over vitals and logs, the last word by reading time, the records."""
     await loaded.load(
-        vitals_item("birth", 0, **{"afterimage.run": 1})
+        vitals_item("birth", 0)
         + log_items([f"{at(30)} clock runs ahead"], read_at=at(5))
         + log_items([f"{at(8)} last", f"{at(7)} very last"], read_at=at(9), offset=1000)
         + vitals_item("heartbeat", 20)
@@ -446,7 +447,7 @@ async def test_a_closing_counts_until_the_next_birth(loaded: LoadedStore) -> Non
     await loaded.load(vitals_item("birth", 0) + vitals_item("closing", 10))
     (row,) = await loaded.store.streams()
     assert at(10) == row.closing["@timestamp"]
-    await loaded.load(vitals_item("birth", 20, **{"afterimage.run": 2}))
+    await loaded.load(vitals_item("birth", 20, run=2))
     (row,) = await loaded.store.streams()
     assert (2, {}) == (row.birth["afterimage.run"], row.closing)
     await loaded.load(vitals_item("closing", 30))
