@@ -13,7 +13,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,6 +22,8 @@ from shipper.config import Config, OutputConfig, output_warnings, read_config
 from shipper.errors import ConfigError
 from shipper.narration import printable
 from shipper.probe import Probe, probe_output
+from shipper.sources.patterns import Scanner
+from shipper.toml_lines import find_lines
 
 SCHEMA: Final = "afterimage.shipper.check"
 SCHEMA_VERSION: Final = 1
@@ -68,7 +70,19 @@ def check_file(path: Path) -> list[Finding]:
         *_check_identity(config),
         *_check_output(config.output),
     ]
-    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+    lines = _lines_of_keys(path)
+    located = [replace(finding, line=lines.get(finding.key, 0)) for finding in findings]
+    return sorted(located, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+
+def _lines_of_keys(path: Path) -> dict[str, int]:
+    """Where each key stands that stands only once; a pattern's finding names the pattern."""
+    lines = find_lines(path.read_text(encoding="utf-8"))
+    return {
+        ".".join(map(str, at)): line
+        for at, line in lines.items()
+        if not any(isinstance(part, int) for part in at)
+    }
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
@@ -109,43 +123,40 @@ def _warning(key: str, what: str) -> Finding:
 def _check_globs(config: Config) -> Iterator[Finding]:
     key = "sources.tail.paths"
     readable = 0
+    excluded = _folder_ids(config.state_directory)
     for pattern in dict.fromkeys(pattern for tail in config.tails for pattern in tail.paths):
-        matches = [
-            match for match in islice(_matches(pattern), _FILES_LIMIT) if not Path(match).is_dir()
-        ]
-        if not matches:
+        whys = _scan(pattern, excluded)
+        if not whys:
             yield _warning(key, f"{pattern} matches nothing{_why_nothing(pattern)}")
-        problems = {match: _unreadable_why(match) for match in matches}
-        readable += sum(not why for why in problems.values())
-        bad = [f"{match} ({why})" for match, why in problems.items() if why]
+        bad = [f"{path} ({why})" for path, why in sorted(whys.items()) if why]
+        readable += len(whys) - len(bad)
         if bad:
             more = f" and {len(bad) - _SHOWN_LIMIT} more" if len(bad) > _SHOWN_LIMIT else ""
             yield _warning(key, f"can't be read: {', '.join(bad[:_SHOWN_LIMIT])}{more}")
-        yield from _check_directories(pattern)
-        if any(Path(match).is_relative_to(config.state_directory) for match in matches):
-            yield _warning(key, f"{pattern} matches the shipper's own state folder: exclude it")
     if readable:
-        yield Finding(severity="ok", key=key, what=f"{readable} files can be read")
+        files = "1 file" if readable == 1 else f"{readable} files"
+        yield Finding(severity="ok", key=key, what=f"{files} can be read")
 
 
-def _matches(pattern: str) -> Iterator[str]:
-    return glob.iglob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+def _scan(pattern: str, excluded: frozenset[tuple[int, int]]) -> dict[str, str]:
+    """What the running shipper's own scan meets: path → why it can't be read, empty if it can."""
+    whys: dict[str, str] = {}
+
+    def note(path: str, error: OSError) -> None:
+        whys[path] = error.strerror or str(error)
+
+    scanner = Scanner([pattern], excluded=excluded, on_error=note)
+    for path, _ in islice(scanner.scan(), _FILES_LIMIT):
+        whys[path] = _unreadable_why(path)
+    return whys
 
 
-def _check_directories(pattern: str) -> Iterator[Finding]:
-    """Directories below a `**` that can't be listed: a glob passes them over in silence."""
-    fixed, star, _ = pattern.partition("**")
-    if not star:
-        return
-    closed: list[str] = []
-    walk = os.walk(
-        fixed, onerror=lambda error: closed.append(f"{error.filename} ({error.strerror})")
-    )
-    for _ in islice(walk, _FILES_LIMIT):
-        pass
-    if closed and Path(fixed).is_dir():
-        shown = ", ".join(closed[:_SHOWN_LIMIT])
-        yield _warning("sources.tail.paths", f"directories can't be listed: {shown}")
+def _folder_ids(directory: Path) -> frozenset[tuple[int, int]]:
+    try:
+        found = directory.stat()
+    except OSError:
+        return frozenset()
+    return frozenset({(found.st_dev, found.st_ino)})
 
 
 def _why_nothing(pattern: str) -> str:
