@@ -72,6 +72,7 @@ _NO_SUCH_CALL: Final = frozenset(
 _WRONG_STATE: Final = frozenset(
     (
         "IncorrectInstanceState", "IncorrectState", "InvalidGroup.Duplicate",
+        "InvalidPermission.Duplicate",
         "OperationNotPermitted", "ResourceInUse", "ResourceInUseFault", "ValidationError",
     )
 )  # fmt: skip
