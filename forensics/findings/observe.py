@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from forensics.findings.finding import RECORDS_LOOKED_AT, Observed
-from forensics.ledger.lifecycle import from_document
+from forensics.ledger.lifecycle import event_id, from_document
 from forensics.ledger.model import InstanceRow, LifecycleEvent
 from forensics.store.protocol import Cursor, Document, Query, Store
 from shipper.wire.times import LATEST
@@ -67,7 +67,6 @@ async def read_lifecycle(store: Store, instance: InstanceRow) -> Sequence[Lifecy
     )
     documents = await read_last(store, query, LIFECYCLE_LIMIT)
     events = {
-        (event.at, event.action, event.origin, event.message): event
-        for event in (*instance.events, *map(from_document, documents))
+        event_id(event): event for event in (*instance.events, *map(from_document, documents))
     }
-    return [events[key] for key in sorted(events)]
+    return sorted(events.values(), key=lambda event: (event.at, event.action, event.message))

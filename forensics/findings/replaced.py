@@ -71,8 +71,8 @@ _KINDS: Final = (
         55,
     ),
 )
-_AWS: Final = frozenset(("ec2", "autoscaling", "demo"))
-_BEGINNINGS: Final = frozenset(("launched", "launching", "pending", "running", "in-service"))
+_AWS: Final = frozenset(("ec2", "autoscaling", "elb", "demo"))
+_NO_END: Final = frozenset(("launched", "launching", "attaching", "snapshot"))
 _EVIDENCE_LIMIT: Final = 6
 
 
@@ -84,7 +84,7 @@ def find_replaced(observed: Observed) -> Finding | None:
     events = [
         event
         for event in observed.lifecycle
-        if event.origin in _AWS and event.action not in _BEGINNINGS
+        if event.origin in _AWS and event.action not in _NO_END
     ]
     evidence = [event_reference(event) for event in events][-_EVIDENCE_LIMIT:]
     if instance.state_reason:
