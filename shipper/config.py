@@ -270,8 +270,11 @@ class _Reader:
         )
 
     def _tails(self, document: Mapping[str, Any]) -> tuple[TailConfig, ...]:
-        sources = document.get("sources")
-        tails = sources.get("tail") if isinstance(sources, dict) else None
+        sources = document.get("sources", {})
+        if not isinstance(sources, dict):
+            self._add(("sources",), "must be a table: write [[sources.tail]]")
+            return ()
+        tails = sources.get("tail")
         if tails is None:
             return (TailConfig(),)
         at = ("sources", "tail")

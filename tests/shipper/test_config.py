@@ -1,0 +1,355 @@
+"""The configuration: what is right is taken, what is wrong is named with its line, all at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shipper.config import (
+    KEYS,
+    NOT_YET,
+    TABLES,
+    Config,
+    IdentityConfig,
+    OutputConfig,
+    TailConfig,
+    load_config,
+    output_warnings,
+    parse_config,
+)
+from shipper.config_rendering import render_default_config, render_reference
+from shipper.errors import ConfigError
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "config.md"
+
+OUTPUT = '[output.opensearch]\nurls = ["https://centre.example:9200"]\n'
+
+WHOLE = """\
+[identity]
+instance_id = "i-0123456789abcdef0"
+image_id = "ami-0123456789abcdef0"
+[state]
+directory = "/srv/afterimage"
+[[sources.tail]]
+paths = ["/var/log/app/*.log"]
+[[sources.tail]]
+paths = ["/srv/**/*.log", "/var/log/messages"]
+[output.opensearch]
+urls = ["https://a.example:9200", "http://[::1]:9200/"]
+username_file = "/etc/afterimage/user"
+password_file = "/etc/afterimage/password"
+ca_file = "/etc/afterimage/ca.pem"
+client_cert_file = "/etc/afterimage/cert.pem"
+client_key_file = "/etc/afterimage/key.pem"
+"""
+
+
+def problems_of(text: str) -> list[tuple[int, str]]:
+    """Line and text of everything that is wrong with a configuration."""
+    config, problems = parse_config(text)
+    assert (config is None) == bool(problems)
+    return [(problem.line, problem.what) for problem in problems]
+
+
+def test_every_key_is_read() -> None:
+    """A configuration that uses every table gives exactly the values it says."""
+    config, problems = parse_config(WHOLE)
+    assert () == problems
+    assert (
+        Config(
+            identity=IdentityConfig(
+                instance_id="i-0123456789abcdef0", image_id="ami-0123456789abcdef0"
+            ),
+            state_directory=Path("/srv/afterimage"),
+            tails=(
+                TailConfig(paths=("/var/log/app/*.log",)),
+                TailConfig(paths=("/srv/**/*.log", "/var/log/messages")),
+            ),
+            output=OutputConfig(
+                urls=("https://a.example:9200", "http://[::1]:9200/"),
+                username_file=Path("/etc/afterimage/user"),
+                password_file=Path("/etc/afterimage/password"),
+                ca_file=Path("/etc/afterimage/ca.pem"),
+                client_cert_file=Path("/etc/afterimage/cert.pem"),
+                client_key_file=Path("/etc/afterimage/key.pem"),
+            ),
+        )
+        == config
+    )
+
+
+def test_everything_but_the_output_has_a_default() -> None:
+    """Two lines are a whole configuration: the design's default paths and state folder hold."""
+    config, problems = parse_config(OUTPUT)
+    assert () == problems
+    assert config is not None
+    assert Path("/var/lib/afterimage") == config.state_directory
+    assert (
+        TailConfig(paths=("/var/log/**/*.log", "/var/log/syslog", "/var/log/messages")),
+    ) == config.tails
+    assert IdentityConfig() == config.identity
+
+
+def test_an_empty_file_lacks_only_the_output() -> None:
+    """Nothing at all is one problem: where to ship is the only thing nobody can guess."""
+    assert [
+        (
+            1,
+            'output.opensearch.urls is missing: e.g. urls = ["https://centre.example:9200"]',
+        )
+    ] == problems_of("")
+
+
+def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    """One error names file, line and key of every problem: no fixing one by one."""
+    file = tmp_path / "shipper.toml"
+    file.write_text(
+        "[identity]\n"
+        "image_id = 4\n"
+        "[[sources.tail]]\n"
+        "paths = [\n"
+        '  "/var/log/a.log",  # a comment with ] and = in it\n'
+        '  "relative.log",\n'
+        "]\n"
+        "[output.opensearch]\n"
+        'url = ["https://centre.example"]\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    text = str(caught.value)
+    assert [2, 6, 8, 9] == [int(n) for n in re.findall(rf"{re.escape(str(file))}:(\d+):", text)]
+    assert "has 4 problems" in text
+    assert "did you mean urls?" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("[identiy]\n", 1, "identiy is unknown: did you mean identity?"),
+        ('\n[identity]\ninstanceid = "i-1"\n', 3, "did you mean instance_id?"),
+        ('[[sources.tail]]\npath = ["/a"]\n', 2, "did you mean paths?"),
+        ('[[sources.tail]]\npaths = ["/a"]\n[[sources.tail]]\nx = 1\n', 4, "there are paths"),
+        ("[sources.tial]\n", 1, "did you mean tail?"),
+        ('[output]\nurls = ["https://a"]\n', 2, "urls belongs in [output.opensearch]"),
+        ("[output.elastic]\n", 1, "there are opensearch"),
+        ("zzz = 1\n", 1, "there are identity, state, sources, output"),
+        ('"iden\\u001btity" = 1\n', 1, "iden\\x1btity is unknown"),
+        ('identity.instanceid = "i-1"\n', 1, "did you mean instance_id?"),
+        ('identity = {image_id = "a", imageid = "b"}\n', 1, "did you mean image_id?"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_one(text: str, line: int, what: str) -> None:
+    """A typing mistake is never a silent default, in whatever way TOML lets it be written."""
+    # A bare key at the top has to stand before the first table.
+    found = problems_of(text + OUTPUT if "[output]" not in text else text)
+    assert any(at == line and what in told for at, told in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ('[[sources.forward]]\nlisten = "tcp://127.0.0.1:24224"\n', 1, "sources.forward"),
+        ("[sources.journald]\n", 1, "sources.journald"),
+        ("sources.journald = {}\n", 1, "sources.journald"),
+    ],
+)
+def test_a_source_of_a_later_version_is_refused_by_name(text: str, line: int, key: str) -> None:
+    """What the design promises and this version can't do is said, never ignored."""
+    [(at, told)] = problems_of(text + OUTPUT)
+    assert line == at
+    assert f"{key} is not in this version: {NOT_YET[key]}" == told
+
+
+def test_sigv4_is_refused_by_name() -> None:
+    """`auth = "sigv4"` must not quietly ship without a signature."""
+    [(line, told)] = problems_of(OUTPUT + 'auth = "sigv4"\n')
+    assert 3 == line
+    assert "output.opensearch.auth is not in this version" in told
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("https://user:secret-word@centre.example", "contains credentials"),
+        ("https://user:pa#secret-word@centre.example", "contains credentials"),
+        ("centre.example:9200", "must start with http:// or https://"),
+        ("ftp://centre.example", "must start with http:// or https://"),
+        ("https://", "names no host"),
+        ("https://:9200", "names no host"),
+        ("https://centre.example:0", "names port 0"),
+        ("https://centre.example:99999", "is no URL"),
+        ("https://[::1", "is no URL"),
+        ("https://centre.example/path", "must end with host and port"),
+        ("https://centre.example?x=1", "must end with host and port"),
+        ("https://centre example", "white space or control characters"),
+        ("https://centre\\u0000.example", "white space or control characters"),
+        ("", "is empty"),
+    ],
+)
+def test_a_url_that_could_not_work_is_refused(url: str, what: str) -> None:
+    """A URL without scheme or host, with credentials or with more than host and port is told."""
+    [(line, told)] = problems_of(f'[output.opensearch]\nurls = ["https://a", "{url}"]\n')
+    assert 2 == line
+    assert what in told
+    assert "secret-word" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('[state]\ndirectory = "relative"\n', "must be absolute"),
+        ('[state]\ndirectory = "~/state"\n', "~ is not expanded"),
+        ('[state]\ndirectory = ""\n', "is empty"),
+        ('[state]\ndirectory = "/a\\u0000b"\n', "control characters"),
+        ("[state]\ndirectory = true\n", "must be a string, is true or false"),
+        ("state = 3\n", "must be a table: write [state]"),
+        ('[[state]]\ndirectory = "/a"\n', "must be a table: write [state]"),
+        ("[[sources.tail]]\npaths = []\n", "is empty: name at least one"),
+        ('[[sources.tail]]\npaths = ""\n', "must be a list of strings, is a string"),
+        ('[[sources.tail]]\npaths = [""]\n', "is empty"),
+        ('[[sources.tail]]\npaths = ["/var/log/"]\n', "matches directories"),
+        ("[[sources.tail]]\npaths = [1979-05-27]\n", "must be a string, is a date or time"),
+        ('[sources.tail]\npaths = ["/a"]\n', "write [[sources.tail]]"),
+        ("sources = {tail = []}\n", "is empty: leave it out"),
+        ('sources = {tail = ["/a"]}\n', "write [[sources.tail]]"),
+        ("sources = 3\n", "sources must be a table"),
+        ('[identity]\ninstance_id = ""\n', "is empty"),
+        ('[identity]\ninstance_id = "a b"\n', "white space or control"),
+        ('[identity]\ninstance_id = "a\\u001b[31m"\n', "white space or control"),
+        (f'[identity]\ninstance_id = "{"a" * 129}"\n', "has 129 characters, at most 128"),
+        (f'[identity]\nregion = "{"a" * 257}"\n', "has 257 characters, at most 256"),
+        ('[identity]\ngroup = "a\\nb"\n', "control characters"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(text: str, what: str) -> None:
+    """Types, emptiness, relative paths and unprintable ids are found before anything starts."""
+    told = problems_of(text + OUTPUT)
+    assert any(what in one for _, one in told), told
+
+
+@pytest.mark.parametrize(
+    ("given", "other"),
+    [
+        ("username_file", "password_file"),
+        ("password_file", "username_file"),
+        ("client_cert_file", "client_key_file"),
+        ("client_key_file", "client_cert_file"),
+    ],
+)
+def test_one_half_of_a_pair_is_refused(given: str, other: str) -> None:
+    """A user without a password, or a certificate without its key, is a mistake."""
+    assert [(3, f"output.opensearch.{given} needs {other} beside it")] == problems_of(
+        f'{OUTPUT}{given} = "/etc/x"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[identity\n", 1),
+        ("[state]\ndirectory = /var/lib\n", 2),
+        ("[state]\ndirectory = '/a'\ndirectory = '/b'\n", 3),
+        ('[state]\ndirectory = "unfinished\n', 2),
+    ],
+)
+def test_broken_toml_is_told_with_its_line(text: str, line: int) -> None:
+    """A syntax error is one problem, at the line that tomllib names."""
+    [(at, told)] = problems_of(text)
+    assert line == at
+    assert told.startswith("not TOML: ")
+
+
+def test_deep_nesting_is_refused_and_does_not_crash() -> None:
+    """A document nested past Python's stack is a problem, not a traceback."""
+    [(_, told)] = problems_of("a = " + "[" * 20_000 + "]" * 20_000)
+    assert "is nested too deep" == told
+
+
+def _missing(path: Path) -> None:
+    assert not path.exists()
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _latin_1(path: Path) -> None:
+    path.write_bytes(b'[identity]\nhost_name = "caf\xe9"\n')
+
+
+def _huge(path: Path) -> None:
+    path.write_bytes(b"#" * (1 << 20) + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "line", "what"),
+    [
+        (_missing, 0, "can't be read: No such file or directory"),
+        (_directory, 0, "can't be read: Is a directory"),
+        (_latin_1, 2, "is not UTF-8"),
+        (_huge, 0, "is over 1 MiB"),
+    ],
+)
+def test_a_file_that_is_none_is_a_config_error(
+    make: Callable[[Path], None], line: int, what: str, tmp_path: Path
+) -> None:
+    """Missing, a directory, another encoding, or far too large: each says so."""
+    file = tmp_path / "shipper.toml"
+    make(file)
+    with pytest.raises(ConfigError, match=re.escape(f"{file}:{line}: {what}")):
+        load_config(file)
+
+
+def test_the_default_configuration_is_the_default() -> None:
+    """The baked file lacks only the output, and with one it says what an empty one says."""
+    text = render_default_config()
+    [(_, told)] = problems_of(text)
+    assert "output.opensearch.urls is missing" in told
+    with_output = text.replace("# urls =", "urls =")
+    assert parse_config(OUTPUT) == parse_config(with_output)
+
+
+def test_the_default_configuration_shows_every_key() -> None:
+    """Who opens the baked file sees all there is."""
+    text = render_default_config()
+    assert [] == [
+        key.name for key in KEYS if not re.search(rf"^#? ?{key.name} = ", text, re.MULTILINE)
+    ]
+
+
+def test_the_reference_is_generated_from_the_table() -> None:
+    """docs/config.md is what the table says; a difference names the command that repairs it."""
+    command = (
+        "python -c 'from shipper.config_rendering import render_reference; "
+        'print(render_reference(), end="")\' > docs/config.md'
+    )
+    assert render_reference() == REFERENCE.read_text(encoding="utf-8"), f"run: {command}"
+
+
+def test_the_reference_names_every_key_and_table() -> None:
+    """No key is without documentation."""
+    reference = render_reference()
+    assert [] == [key.name for key in KEYS if f"| `{key.name}` | " not in reference]
+    assert [] == [table for table in TABLES if f"[{table}]" not in reference]
+    assert [] == [name for name in NOT_YET if f"`{name}`" not in reference]
+
+
+@pytest.mark.parametrize(
+    ("url", "count"),
+    [("http://centre.example", 1), ("https://centre.example", 0), ("http://127.0.0.1:9200", 0)],
+)
+def test_plain_http_off_the_machine_is_warned_of(url: str, count: int) -> None:
+    """Unencrypted records are allowed, and said."""
+    assert count == len(output_warnings(OutputConfig(urls=(url,))))
+
+
+def test_a_password_over_plain_http_is_named() -> None:
+    """The warning says that it is the password that anyone can read."""
+    output = OutputConfig(
+        urls=("http://centre.example",), username_file=Path("/u"), password_file=Path("/p")
+    )
+    [warning] = output_warnings(output)
+    assert "the password goes unencrypted to http://centre.example: use https" == warning
