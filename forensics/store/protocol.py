@@ -110,7 +110,7 @@ class Query:
     until: str = ""
     """30-character time: in if `@timestamp` or `event.created` is at or before it."""
     match: str = ""
-    """Words that the message must all hold, in any order and case; letters and digits make words."""
+    """Words the message must all hold, in any order and case; letters and digits make words."""
     levels: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
