@@ -155,7 +155,7 @@ class BotoEc2:
             GroupName=name,
             Description=description,
             VpcId=vpc_id,
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": build_tags(tags)}],
+            **_tagged("security-group", tags),
         )
         group_id = str(answer["GroupId"])
         created = self._security_group([_filter("group-id", (group_id,))])
@@ -260,7 +260,7 @@ class BotoEc2:
             InstanceSpecification={"InstanceId": instance_id, "ExcludeBootVolume": False},
             Description=description,
             CopyTagsFromSource="volume",
-            TagSpecifications=[{"ResourceType": "snapshot", "Tags": build_tags(tags)}],
+            **_tagged("snapshot", tags),
         )
         return [parse_snapshot(item) for item in answer.get("Snapshots", ())]
 
@@ -276,7 +276,7 @@ class BotoEc2:
             "create_snapshot",
             VolumeId=volume_id,
             Description=description,
-            TagSpecifications=[{"ResourceType": "snapshot", "Tags": build_tags(tags)}],
+            **_tagged("snapshot", tags),
         )
         return parse_snapshot(answer)
 
@@ -312,3 +312,10 @@ def _filter(name: str, values: Iterable[str]) -> dict[str, Any]:
 
 def _literal(value: str) -> str:
     return value.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
+
+
+def _tagged(resource_type: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The parameter that tags what is created; EC2 refuses an empty one."""
+    if not tags:
+        return {}
+    return {"TagSpecifications": [{"ResourceType": resource_type, "Tags": build_tags(tags)}]}
