@@ -1,0 +1,91 @@
+"""The answer on top of an instance: state and why, cause, last signs, completeness, in five lines.
+
+In: the ledger's row, findings, the report's model as far as they are there yet. Out: safe lines.
+Pure. It must never say "complete" or "no sign of failure" before that was looked at.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from forensics.findings.finding import Finding
+from forensics.ledger.model import InstanceRow
+from forensics.report.model import ReportModel
+from forensics.report.words import render_completeness
+from forensics.safe_text import safe_text
+from forensics.tui.instance_rows import STATE_LETTERS, judge
+from forensics.tui.moments import render_age, render_moment
+
+
+class AnswerLine(NamedTuple):
+    """A label and what it says, both safe."""
+
+    label: str
+    text: str
+    kind: str = "plain"
+    """`plain`, `good`, `bad` or `dim`."""
+
+
+def build_answer(
+    row: InstanceRow,
+    *,
+    findings: Sequence[Finding] | None,
+    report: ReportModel | None,
+    now_nanos: int,
+    zone: dt.tzinfo,
+) -> list[AnswerLine]:
+    """Five lines; None: that was not looked at yet, or could not be."""
+    known = (row.instance_type, row.image_id, row.group, row.availability_zone)
+    where = " · ".join(safe_text(value, 60) for value in known if value)
+    state = f"{STATE_LETTERS[row.state]} {row.state} · {safe_text(row.instance_id, 60)}"
+    return [
+        AnswerLine("", f"{state} · {where}" if where else state, _state_kind(row, now_nanos)),
+        _cause(findings, report),
+        AnswerLine("State", _why(row, now_nanos)),
+        AnswerLine("Heard", _heard(row, now_nanos, zone)),
+        _completeness(row, report),
+    ]
+
+
+def _state_kind(row: InstanceRow, now_nanos: int) -> str:
+    return "bad" if judge(row, now_nanos).why else "good"
+
+
+def _why(row: InstanceRow, now_nanos: int) -> str:
+    reason = safe_text(row.state_reason, 300) or "no source says why"
+    look = judge(row, now_nanos)
+    return f"{look.why}; {reason}" if look.why else reason
+
+
+def _cause(findings: Sequence[Finding] | None, report: ReportModel | None) -> AnswerLine:
+    if report is not None:
+        findings = report.findings
+    if findings is None:
+        return AnswerLine("Cause", "looking…", "dim")
+    if not findings:
+        return AnswerLine("Cause", "nothing stored speaks of a failure")
+    first = findings[0]
+    more = f" · {len(findings) - 1} more in the report (4)" if len(findings) > 1 else ""
+    text = f"{first.title} ({first.confidence}). {first.statement}"
+    return AnswerLine("Cause", f"{safe_text(text, 500)}{more}", "bad")
+
+
+def _heard(row: InstanceRow, now_nanos: int, zone: dt.tzinfo) -> str:
+    if not row.last_sign_at:
+        return "never: no shipper of this instance reached the store"
+    sign = f"{render_moment(row.last_sign_at, zone)}, {render_age(row.last_sign_at, now_nanos)} ago"
+    bye = "said goodbye" if row.closed else "no goodbye"
+    word = f" · last word: “{safe_text(row.last_word, 300)}”" if row.last_word else ""
+    return f"{sign} · {bye}{word}"
+
+
+def _completeness(row: InstanceRow, report: ReportModel | None) -> AnswerLine:
+    if report is None:
+        return AnswerLine("Bytes", f"{row.records:,} log lines stored; checking for holes…", "dim")
+    if report.missing_bytes or not report.completeness:
+        kind = "bad"
+    else:
+        kind = "plain" if report.open_sources else "good"
+    return AnswerLine("Bytes", safe_text(render_completeness(report), 500), kind)

@@ -1,0 +1,409 @@
+"""One instance: the answer on top, then its timeline, snapshots, facts and report.
+
+In: a ledger row; findings, report and log from the session. Out: what a person on call needs to
+know, the most important first. It must never claim what was not looked at yet.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import ClassVar, Final, TypeVar
+
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.widgets import ContentSwitcher, Static
+
+from forensics.errors import ForensicsError
+from forensics.findings.finding import Finding
+from forensics.ledger.model import InstanceRow
+from forensics.report.model import ReportModel
+from forensics.safe_text import safe_text
+from forensics.store.protocol import Query
+from forensics.tui.actions import bindings
+from forensics.tui.answer import build_answer
+from forensics.tui.calls import AskedSource
+from forensics.tui.cursor_view import CursorView
+from forensics.tui.details import build_details, build_facts
+from forensics.tui.export import save_report
+from forensics.tui.frame import Desk, Frame, content
+from forensics.tui.histogram_view import HistogramView
+from forensics.tui.log_keys import LogKeys
+from forensics.tui.log_view import LogView, unexpected
+from forensics.tui.modals import Question
+from forensics.tui.moments import render_moment
+from forensics.tui.text_pane import Line, TextPane
+
+PANELS: Final = ("timeline", "snapshots", "facts", "report")
+LIVE_SECONDS: Final = 10.0
+WIDE: Final = 120
+
+T = TypeVar("T")
+
+
+class InstanceScreen(Frame):
+    """Everything about one instance."""
+
+    places: ClassVar[tuple[str, ...]] = ("instance",)
+    BINDINGS = bindings("instance")
+    DEFAULT_CSS = """
+    InstanceScreen {
+        & #answer { height: 5; padding: 0 1; background: $surface; }
+        & #tabs { background: $panel; }
+        & ContentSwitcher { height: 1fr; }
+        & #chips { display: none; color: $text-warning; }
+        & #chips.shown { display: block; }
+        & #timeline { height: 1fr; }
+        & #events { height: 1fr; layout: vertical; }
+        & #events.wide { layout: horizontal; }
+        & LogKeys { height: 1fr; width: 1fr; }
+        & #details { display: none; height: 1fr; border-top: solid $primary; }
+        & #details.shown { display: block; }
+        & #events.wide #details { width: 45%; height: 100%; border-top: none;
+                                  border-left: solid $primary; }
+        & #position { color: $text-muted; background: $surface; }
+    }
+    """
+
+    def __init__(self, desk: Desk, row: InstanceRow) -> None:
+        super().__init__(desk)
+        self.row = row
+        self.findings: Sequence[Finding] | None = None
+        self.report: ReportModel | None = None
+        self.saved: Sequence[Path] = ()
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(id="answer")
+        yield Static(id="tabs", classes="line")
+        with ContentSwitcher(initial="timeline"):
+            with Vertical(id="timeline"):
+                yield HistogramView(id="histogram")
+                yield Static(id="chips", classes="line")
+                with Container(id="events"):
+                    yield LogKeys(id="log")
+                    yield TextPane(id="details")
+                yield Static(id="position", classes="line")
+            yield TextPane(id="snapshots")
+            yield TextPane(id="facts")
+            yield TextPane(id="report")
+
+    @property
+    def log_view(self) -> LogKeys:
+        """The timeline."""
+        return self.query_one("#log", LogKeys)
+
+    @property
+    def details(self) -> TextPane:
+        """The details of the event under the cursor."""
+        return self.query_one("#details", TextPane)
+
+    @property
+    def panel(self) -> str:
+        """Which panel shows."""
+        return self.query_one(ContentSwitcher).current or PANELS[0]
+
+    def on_mount(self) -> None:
+        """Ask for everything at once; what comes first shows first."""
+        super().on_mount()
+        self.log_view.zone = self.desk.zone
+        self.log_view.focus()
+        self._show_all()
+        self._ask_all()
+        self.set_interval(LIVE_SECONDS, self._follow)
+
+    def crumbs(self) -> str:
+        return f"Afterimage › {safe_text(self.row.instance_id, 60)} › {self.panel}"
+
+    def flags(self) -> str:
+        if not self.is_mounted:
+            return ""
+        return "live" if self.log_view.following else "paused"
+
+    # --- asking --------------------------------------------------------------------------------
+
+    def _ask_all(self) -> None:
+        self._ask("timeline", self._open_log)
+        self._ask("answer", self._fetch_answer)
+
+    def _ask(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            try:
+                await work()
+            except ForensicsError as error:
+                self.show_trouble(error)
+            except Exception as error:  # noqa: BLE001 - worker boundary: no library may end the TUI
+                self.show_trouble(unexpected(what, error))
+
+        self.run_worker(run(), group=what, exclusive=True, exit_on_error=False)
+
+    async def _open_log(self) -> None:
+        session, calls = self.desk.session, self.desk.calls
+        source = await calls.ask("open the timeline", session.open_timeline(self.row))
+        query = Query(
+            instance_ids=frozenset((self.row.instance_id,)),
+            families=frozenset(("logs", "lifecycle")),
+        )
+        self.log_view.open_log(AskedSource(source, calls), query)
+
+    async def _fetch_answer(self) -> None:
+        session, calls = self.desk.session, self.desk.calls
+        self.findings = await calls.ask("findings", session.fetch_findings(self.row))
+        self._show_answer()
+        self.report = await calls.ask("report", session.fetch_report(self.row))
+        self._show_all()
+
+    async def _fetch_row(self) -> None:
+        only = frozenset((self.row.instance_id,))
+        ledger = await self.desk.calls.ask("ledger of one", self.desk.session.fetch_ledger(only))
+        for row in ledger.rows:
+            if row.instance_id == self.row.instance_id:
+                self.row = row
+        self.show_trouble(None)
+        self._show_all()
+        self._ask_all()
+
+    async def _follow(self) -> None:
+        if self.is_current:
+            await self.log_view.fetch_new()
+            self._show_answer()
+
+    # --- showing -------------------------------------------------------------------------------
+
+    def _show_all(self) -> None:
+        self._show_answer()
+        self._show_tabs()
+        self._show_snapshots()
+        self._show_facts()
+        self._show_report()
+        self._show_position()
+        self.show_frame()
+
+    def _show_answer(self) -> None:
+        lines = build_answer(
+            self.row,
+            findings=self.findings,
+            report=self.report,
+            now_nanos=time.time_ns(),
+            zone=self.desk.zone,
+        )
+        styles = {"good": "$text-success", "bad": "$text-error", "dim": "$text-muted"}
+        width = max(10, self.size.width - 2)
+        parts = []
+        for label, text, kind in lines:
+            shown = f"{label:<6}{text}" if label else text
+            shown = shown if len(shown) <= width else f"{shown[: width - 1]}…"
+            parts.append(content(shown, styles.get(kind, "")))
+        self.query_one("#answer", Static).update(Content("\n").join(parts))
+
+    def _show_tabs(self) -> None:
+        snapshots = len(self.row.snapshots)
+        names = []
+        for number, panel in enumerate(PANELS, start=1):
+            count = f" {snapshots}" if panel == "snapshots" else ""
+            text = f"{number} {panel}{count}"
+            names.append(f"[{text}]" if panel == self.panel else f" {text} ")
+        self.query_one("#tabs", Static).update(content(" ".join(names)))
+
+    def _show_snapshots(self) -> None:
+        lines: list[Line] = []
+        for row in self.row.snapshots:
+            started = render_moment(row.started_at, self.desk.zone)
+            lines.append(Line(f"{row.snapshot_id} · {row.state} · {row.size_gib} GiB", "head"))
+            lines.append(Line(f"of volume {row.volume_id}, started {started}"))
+            if row.case_id:
+                lines.append(Line(f"case {row.case_id}"))
+            lines += [Line(f"  {name} = {row.tags[name]}", "dim") for name in sorted(row.tags)]
+            lines.append(Line(""))
+        if not lines:
+            lines = [
+                Line("No snapshot of this instance's volumes is known."),
+                Line("forensics quarantine takes them; --dry-run shows how.", "dim"),
+            ]
+        self.query_one("#snapshots", TextPane).show_lines(lines, keep_place=True)
+
+    def _show_facts(self) -> None:
+        row = self.row
+        others = {
+            "The ledger's row": {
+                "instance_id": row.instance_id, "state": row.state, "why": row.state_reason,
+                "image": row.image_id, "group": row.group, "type": row.instance_type,
+                "zone": row.availability_zone, "account": row.account_id, "ip": row.private_ip,
+                "launched_at": row.launched_at, "ended_at": row.ended_at,
+                "first_seen_at": row.first_seen_at, "last_sign_at": row.last_sign_at,
+                "case": row.case_id, "mentioned by": list(row.sources),
+            },
+            "Its streams": [
+                {
+                    "stream": one.stream, "first": one.first_at, "last": one.last_at,
+                    "records": one.records, "birth": dict(one.birth),
+                    "closing": dict(one.closing) or "none: no goodbye",
+                }
+                for one in row.streams
+            ],
+        }  # fmt: skip
+        self.query_one("#facts", TextPane).show_lines(build_facts(row.raw, others), keep_place=True)
+
+    def _show_report(self) -> None:
+        pane = self.query_one("#report", TextPane)
+        if self.report is None:
+            pane.show_lines([Line("The report is being gathered…", "dim")], keep_place=True)
+            return
+        from forensics.report.markdown import render_markdown
+
+        head = [Line(f"Written: {path}", "head") for path in self.saved]
+        head += [Line("o writes it to a folder as Markdown and HTML", "dim"), Line("")]
+        text = render_markdown(self.report).split("\n")
+        lines = [Line(part, "head" if part.startswith("#") else "plain") for part in text]
+        pane.show_lines([*head, *lines], keep_place=True)
+
+    def _show_position(self) -> None:
+        log = self.log_view
+        width = max(0, self.size.width - 2)
+        right = " · ".join(filter(None, (self._search_text(), log.working and f"{log.working}…")))
+        left = log.render_position()
+        line = f"{left}{right:>{max(1, width - len(left))}}" if right else left
+        self.query_one("#position", Static).update(content(line[:width]))
+        pager = log.pager
+        if pager is not None:
+            histogram = self.query_one("#histogram", HistogramView)
+            histogram.show(pager.map, log.time_at_cursor, self.desk.zone)
+            chips = self.query_one("#chips", Static)
+            chips.set_class(bool(pager.filters), "shown")
+            labels = " ".join(f"[{safe_text(one.label, 60)}]" for one in pager.filters)
+            hint = "x returns" if log.in_context else "Backspace removes the last"
+            chips.update(content(f"only {labels}  {hint}"))
+
+    def _search_text(self) -> str:
+        log = self.log_view
+        if not log.search:
+            return ""
+        hits = "counting…" if log.hits is None else f"{log.hits:,} found"
+        return f"/{safe_text(log.search, 30)}: {hits}"
+
+    def _show_details(self) -> None:
+        if self.details.has_class("shown"):
+            self.details.show_lines(build_details(self.log_view.row, self.desk.zone))
+
+    def on_resize(self) -> None:
+        """Details stand beside the log where there is room."""
+        super().on_resize()
+        self.query_one("#events").set_class(self.size.width >= WIDE, "wide")
+        self._show_answer()
+        self._show_position()
+
+    def on_cursor_view_cursor_moved(self, event: CursorView.CursorMoved) -> None:
+        """Another event is under the cursor."""
+        event.stop()
+        self._show_position()
+        self._show_details()
+
+    def on_log_view_changed(self, event: LogView.Changed) -> None:
+        """Numbers, filters or work changed."""
+        event.stop()
+        self._show_position()
+        self.show_frame()
+
+    def on_log_view_failed(self, event: LogView.Failed) -> None:
+        """A question was not answered."""
+        event.stop()
+        self.show_trouble(event.error)
+
+    def apply_zone(self) -> None:
+        self.log_view.zone = self.desk.zone
+        self.log_view.refresh()
+        super().apply_zone()
+        self._show_answer()
+        self._show_snapshots()
+        self._show_position()
+        self._show_details()
+
+    def close_layer(self) -> bool:
+        if self.query_one("#trouble").has_class("shown"):
+            self.show_trouble(None)
+            return True
+        if self.details.has_class("shown"):
+            self.action_details()
+            return True
+        if self.log_view.search:
+            self.log_view.find("")
+            return True
+        return False
+
+    def cancel_work(self) -> bool:
+        """Stop the timeline's reading, else the gathering of the answer."""
+        if self.log_view.cancel_work():
+            return True
+        if self.report is None and any(not worker.is_finished for worker in self.workers):
+            self.workers.cancel_node(self)
+            return True
+        return False
+
+    # --- keys ----------------------------------------------------------------------------------
+
+    def action_details(self) -> None:
+        """Called by the timeline's Enter."""
+        shown = self.details.toggle_class("shown").has_class("shown")
+        if shown:
+            self._show_details()
+        else:
+            self.log_view.focus()
+        self.log_view.place(self.log_view.cursor)
+
+    def action_histogram(self) -> None:
+        """Called by the timeline's `i`."""
+        view = self.query_one("#histogram", HistogramView)
+        view.display = not view.display
+
+    def action_show_panel(self, panel: str) -> None:
+        switcher = self.query_one(ContentSwitcher)
+        switcher.current = panel
+        target = self.log_view if panel == "timeline" else self.query_one(f"#{panel}", TextPane)
+        target.focus()
+        self._show_tabs()
+        self.show_frame()
+
+    def action_next_panel(self) -> None:
+        self._step_panel(1)
+
+    def action_previous_panel(self) -> None:
+        self._step_panel(-1)
+
+    def _step_panel(self, step: int) -> None:
+        number = PANELS.index(self.panel)
+        self.action_show_panel(PANELS[(number + step) % len(PANELS)])
+
+    def action_refresh(self) -> None:
+        self._ask("answer", self._fetch_row)
+
+    def action_export(self) -> None:
+        if self.report is None:
+            self.say("The report is still being gathered.")
+            return
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", self.row.instance_id)[:80].lstrip(".") or "report"
+        self.app.push_screen(
+            Question(
+                "Write the report to which folder?",
+                "It is made if it is not there. Markdown and HTML, the same facts in both.",
+                value=f"afterimage-{name}",
+            ),
+            self._export,
+        )
+
+    def _export(self, folder: str | None) -> None:
+        report = self.report
+        if not folder or report is None:
+            return
+
+        target = Path(folder).expanduser()
+
+        async def save() -> None:
+            self.saved = await save_report(report, target)
+            self._show_report()
+            self.action_show_panel("report")
+            self.query_one("#report", TextPane).scroll_home()
+            self.say("Written: " + ", ".join(str(path) for path in self.saved))
+
+        self._ask("export", save)

@@ -1,0 +1,124 @@
+"""One event as one line: time, level letter, where from, message. Readable without colour.
+
+In: a row of the window. Out: pieces of safe text, each with the name of its kind (a component class
+of the log view gives the colour). Pure. Log text must never leave here unsafe.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from forensics.safe_text import safe_text
+from forensics.store.protocol import Document
+from forensics.tui.moments import render_short, render_span, seconds_between
+from forensics.tui.window import Gap, Row
+
+LETTERS: Final = {
+    "trace": "T", "debug": "D", "info": "I", "notice": "N", "warn": "W", "error": "E",
+    "critical": "C",
+}  # fmt: skip
+SKEW_SECONDS: Final = 300
+"""The line's own time and the time it was read differ by more: marked."""
+
+_WIDE: Final = 100
+_WORD: Final = re.compile(r"[^\W_]+")
+_DAY_TO_MINUTE: Final = 16
+
+
+class Piece(NamedTuple):
+    """A run of text of one kind."""
+
+    text: str
+    kind: str
+    """`time`, `dim`, `plain`, `warning`, `error`, `debug`, `lifecycle`, `gap`, `match`."""
+
+
+def severity_of(document: Document) -> str:
+    """`error`, `warning`, `debug`, `lifecycle` or `plain`: how an event is shown."""
+    if document.family != "logs":
+        return "error" if document.text("event.outcome") == "failure" else "lifecycle"
+    level = document.level
+    if level in ("error", "critical"):
+        return "error"
+    if level == "warn":
+        return "warning"
+    return "debug" if level in ("debug", "trace") else "plain"
+
+
+def source_of(document: Document) -> str:
+    """Where an event comes from in a few letters: the file's name, or who says so. Safe."""
+    if document.family == "lifecycle":
+        return safe_text(document.text("event.provider") or "lifecycle", 40)
+    if document.family == "vitals":
+        return "shipper"
+    path = document.path
+    return safe_text(path.rpartition("/")[2] or path or document.index, 40)
+
+
+def letter_of(document: Document) -> str:
+    """The level in one letter; `*` for what happened to the instance, `·` for none."""
+    if document.family != "logs":
+        return "!" if document.text("event.outcome") == "failure" else "*"
+    return LETTERS.get(document.level, "·")
+
+
+def is_skewed(document: Document) -> bool:
+    """Whether the line's own time and the time it was read are far apart."""
+    at, created = document.timestamp, document.created
+    if not created or at[:_DAY_TO_MINUTE] == created[:_DAY_TO_MINUTE]:
+        return False
+    return abs(seconds_between(at, created)) > SKEW_SECONDS
+
+
+def render_row(
+    row: Row | None, width: int, *, zone: dt.tzinfo, words: Sequence[str] = (), shift: int = 0
+) -> list[Piece]:
+    """A row's pieces; None is a row that has not come yet."""
+    if row is None:
+        return [Piece("  ··· reading", "dim")]
+    if isinstance(row, Gap):
+        text = f" {render_span(row.seconds)} without events "
+        side = "─" * max(3, (width - len(text)) // 2)
+        return [Piece(f"{side}{text}{side}", "gap")]
+    kind = severity_of(row)
+    source_width = 14 if width >= _WIDE else 10
+    source = set_cell_size(source_of(row), source_width)
+    head = [
+        Piece(render_short(row.timestamp, zone), "time"),
+        Piece("~" if is_skewed(row) else " ", "warning"),
+        Piece(letter_of(row), kind),
+        Piece(f" {source} ", "dim"),
+    ]
+    room = max(1, width - sum(cell_len(piece.text) for piece in head))
+    # What can't show is not made safe: a line of a megabyte costs as much as a short one.
+    message = safe_text(row.message[: shift + room + 1], shift + room + 1)[shift:]
+    simulated = row.fields.get("afterimage.simulated")
+    if simulated is True or simulated == "true":
+        message = f"[simulated] {message}"
+    return head + _mark_words(message, kind, words)
+
+
+def _mark_words(message: str, kind: str, words: Sequence[str]) -> list[Piece]:
+    """The message, with the words that were searched for as pieces of their own."""
+    wanted = {word.casefold() for word in words}
+    if not wanted:
+        return [Piece(message, kind)]
+    pieces: list[Piece] = []
+    done = 0
+    for match in _WORD.finditer(message):
+        if match[0].casefold() in wanted:
+            pieces.append(Piece(message[done : match.start()], kind))
+            pieces.append(Piece(match[0], "match"))
+            done = match.end()
+    pieces.append(Piece(message[done:], kind))
+    return pieces
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a search, as the store understands them: runs of letters and digits."""
+    return _WORD.findall(text)

@@ -1,0 +1,436 @@
+"""The huge-log widget: a window of server pages drawn line by line, in constant memory.
+
+In: an `EventSource` and a query. Out: the rows on screen; messages when the place, the numbers or
+the running work change, and when a question failed. Drawing never waits: a row that has not come is
+a dim placeholder, and what it lacks is read once the view rests.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from rich.segment import Segment
+from textual.message import Message
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.worker import Worker
+
+from forensics.errors import ForensicsError
+from forensics.safe_text import safe_text
+from forensics.store.protocol import Cursor, Document, Query
+from forensics.tui.cursor_view import CursorView
+from forensics.tui.log_line import render_row, split_words
+from forensics.tui.moments import render_moment
+from forensics.tui.pager import EventSource, Filter, Pager, start_of, with_words
+from forensics.tui.window import Gap, Row
+
+REST_SECONDS: Final = 0.05
+RETRY_SECONDS: Final = 3.0
+
+
+class LogView(CursorView):
+    """Shows one log. Its keys stand in `log_keys.LogKeys`."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "log--time", "log--dim", "log--plain", "log--debug", "log--warning", "log--error",
+        "log--lifecycle", "log--gap", "log--match",
+    }  # fmt: skip
+    DEFAULT_CSS = """
+    LogView {
+        & > .log--time { color: $text-muted; }
+        & > .log--dim { color: $text-muted; }
+        & > .log--plain { color: $foreground; }
+        & > .log--debug { color: $text-disabled; }
+        & > .log--warning { color: $text-warning; text-style: bold; }
+        & > .log--error { color: $text-error; text-style: bold; }
+        & > .log--lifecycle { color: $text-accent; text-style: bold; }
+        & > .log--gap { color: $text-muted; text-style: italic; }
+        & > .log--match { text-style: reverse; }
+    }
+    """
+
+    class Changed(Message):
+        """Rows, numbers, filters, search or running work are others now."""
+
+    class Failed(Message):
+        """A question was not answered."""
+
+        def __init__(self, error: ForensicsError) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.pager: Pager | None = None
+        self.zone: dt.tzinfo = dt.UTC
+        self.following = True
+        self.search = ""
+        self.hits: int | None = None
+        self.working = ""
+        """What is being done, for the status line; empty: nothing."""
+        self.loaded = False
+        self.empty_text = "No events are stored for this instance."
+        self._work: Worker[None] | None = None
+        self._rest: Timer | None = None
+        self._failed_at = -RETRY_SECONDS
+
+    # --- what is shown -------------------------------------------------------------------------
+
+    def open_log(self, source: EventSource, query: Query) -> None:
+        """Show a log, from its end: last words first."""
+        self.pager = Pager(source, query)
+        self.load(None)
+
+    @property
+    def row(self) -> Row | None:
+        """The row under the cursor."""
+        return None if self.pager is None else self.pager.window.row(self.cursor)
+
+    @property
+    def document(self) -> Document | None:
+        """The event under the cursor."""
+        row = self.row
+        return row if isinstance(row, Document) else None
+
+    @property
+    def time_at_cursor(self) -> str:
+        """The 30-character time under the cursor; empty where there is none yet."""
+        row = self.row
+        if isinstance(row, Document):
+            return row.timestamp
+        if isinstance(row, Gap):
+            return row.until
+        known = self.pager is not None and self.pager.map.total
+        return self.pager.place_of(self.cursor).timestamp if self.pager and known else ""
+
+    def render_row(self, number: int, width: int) -> list[Segment]:
+        """See `CursorView.render_row`."""
+        row = None if self.pager is None else self.pager.window.row(number)
+        words = split_words(self.search)
+        pieces = render_row(row, width, zone=self.zone, words=words, shift=self.shift)
+        return [
+            Segment(text, self.get_component_rich_style(f"log--{kind}", partial=True))
+            for text, kind in pieces
+        ]
+
+    def render_line(self, y: int) -> Strip:
+        """See `CursorView.render_line`; says why where there is nothing."""
+        if y == 0 and not self.row_count:
+            text = f" {self.empty_text if self.loaded else 'Reading…'}"
+            style = self.get_component_rich_style("log--dim", partial=True)
+            strip = Strip([Segment(text, style)]).crop_extend(0, self.size.width, None)
+            return strip.apply_style(self.rich_style)
+        return super().render_line(y)
+
+    def render_position(self) -> str:
+        """`~41% · 2026-01-03 14:05:12.221Z · event ~12,345 of 30,000`."""
+        pager = self.pager
+        if pager is None or not self.row_count:
+            return "no events" if self.loaded else "reading…"
+        number, exact = pager.ordinal(self.cursor)
+        total = pager.map.total if pager.map_known else 0
+        about = "" if exact else "~"
+        parts = []
+        if total:
+            parts.append(f"{about}{min(100, number * 100 // total)}%")
+        parts.append(render_moment(self.time_at_cursor, self.zone))
+        parts.append(f"{about}{number:,} of {f'{total:,}' if total else '…'}")
+        return " · ".join(parts)
+
+    # --- work: one at a time, on the event loop, never in render_line --------------------------
+
+    def run_work(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this in place of what is being done now; a failure becomes `Failed`."""
+
+        async def run() -> None:
+            try:
+                await work()
+            except ForensicsError as error:
+                self.fail(error)
+            except Exception as error:  # noqa: BLE001 - worker boundary: no store may end the TUI
+                self.fail(unexpected(what, error))
+            finally:
+                if self._work is worker:
+                    self.working = ""
+                    self.post_message(self.Changed())
+                    self.call_next(self.read_missing)
+
+        self.working = what
+        worker = self.run_worker(run(), group="window", exclusive=True, exit_on_error=False)
+        self._work = worker
+        self.post_message(self.Changed())
+
+    def run_beside(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Count in the background; a newer count takes its place."""
+
+        async def run() -> None:
+            try:
+                await work()
+            except ForensicsError as error:
+                self.fail(error)
+            except Exception as error:  # noqa: BLE001 - worker boundary, as above
+                self.fail(unexpected(what, error))
+
+        self.run_worker(run(), group=what, exclusive=True, exit_on_error=False)
+
+    def fail(self, error: ForensicsError) -> None:
+        """Show it, and don't ask again at once."""
+        self._failed_at = time.monotonic()
+        self.post_message(self.Failed(error))
+
+    def cancel_work(self) -> bool:
+        """Stop what runs; False: nothing did."""
+        if not self.working:
+            return False
+        self.workers.cancel_node(self)
+        self.working = ""
+        self.post_message(self.Changed())
+        return True
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def load(self, place: Cursor | None) -> None:
+        """Read anew, at a place or (None) at the end; the numbers come beside."""
+        pager = self.pager
+        if pager is None:
+            return
+        self._failed_at = -RETRY_SECONDS
+
+        async def read() -> None:
+            if place is None:
+                await pager.go_end()
+            else:
+                await pager.go_to(place)
+            self.show_window(place is None)
+
+        self.run_work("reading", read)
+        self.run_beside("histogram", self.fetch_map)
+
+    async def fetch_map(self) -> None:
+        """Count over time; once it is known, row numbers become estimates of places."""
+        pager = self.pager
+        if pager is None:
+            return
+        await pager.fetch_map()
+        window = pager.window
+        first = window.first_cursor
+        if first is not None:
+            base = pager.map.row_at(first.timestamp)
+            if window.end_reached and not window.start_reached:
+                base = max(0, pager.map.total - window.documents_before(window.stop))
+            move = 0 if window.start_reached else base - window.base
+            window.base += move
+            self._move(move)
+        self.post_message(self.Changed())
+
+    def show_window(self, at_end: bool, number: int | None = None) -> None:  # noqa: FBT001 - own
+        """What was read replaces what is shown; the cursor goes to its end, start or `number`."""
+        pager = self.pager
+        if pager is None:
+            return
+        self.loaded = True
+        settled = pager.settle()
+        if number is None:
+            number = pager.window.stop - 1 if at_end else pager.window.base
+        else:
+            number += settled
+        self.set_row_count(pager.row_count)
+        top = number - self.visible_height // 3
+        self.place(number, None if at_end else max(0, top))
+        self.refresh()
+        self.post_message(self.CursorMoved())
+        self.post_message(self.Changed())
+        self.read_missing()
+
+    def _move(self, by: int) -> None:
+        """Row numbers moved: move cursor and scrolling with them, so that nothing jumps."""
+        pager = self.pager
+        if pager is None:
+            return
+        by += pager.settle()
+        top = self.scroll_offset.y + by
+        cursor = self.cursor + by
+        self.set_row_count(pager.row_count)
+        self.place(cursor, max(0, top))
+        self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """See `CursorView`; what comes into sight is read once scrolling rests."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self.read_missing()
+
+    def watch_cursor(self, before: int, after: int) -> None:
+        """See `CursorView`."""
+        super().watch_cursor(before, after)
+        self.read_missing()
+
+    def read_missing(self) -> None:
+        """Read what is on screen or near it and not held: soon if far away, else now."""
+        pager = self.pager
+        if pager is None or self.working or time.monotonic() - self._failed_at < RETRY_SECONDS:
+            return
+        need = pager.missing(self.scroll_offset.y, self.visible_height)
+        if need == "jump":
+            if self._rest is not None:
+                self._rest.stop()
+            self._rest = self.set_timer(REST_SECONDS, self._read_far)
+        elif need:
+            self._extend(need)
+
+    def _extend(self, direction: str) -> None:
+        pager = self.pager
+        if pager is None:
+            return
+
+        async def read() -> None:
+            if direction == "down":
+                await pager.extend_down()
+            else:
+                await pager.extend_up()
+            self._move(0)
+
+        async def read_on() -> None:
+            await read()
+            while (more := pager.missing(self.scroll_offset.y, self.visible_height)) not in (
+                "", "jump",
+            ):  # fmt: skip
+                await (pager.extend_down() if more == "down" else pager.extend_up())
+                self._move(0)
+
+        self.run_work("reading", read_on)
+
+    def _read_far(self) -> None:
+        """The scrollbar was moved far: read there."""
+        pager = self.pager
+        if pager is None or pager.missing(self.scroll_offset.y, self.visible_height) != "jump":
+            return
+        top = self.scroll_offset.y
+        place = Cursor(pager.map.time_at(top))
+
+        async def read() -> None:
+            found = await pager.go_to(place, base=top)
+            offset = self.cursor - top
+            self.show_window(not found, pager.window.base + offset if found else None)
+
+        self.run_work("reading", read)
+
+    def show_document(self, document: Document) -> None:
+        """Go to a document: in what is held, else where it stands in the store."""
+        pager = self.pager
+        if pager is None:
+            return
+        number = pager.window.number_of(document.id)
+        if number is not None:
+            self.place(number, max(0, number - self.visible_height // 3))
+            return
+
+        async def read() -> None:
+            await pager.go_to(start_of(document))
+            self.show_window(at_end=False, number=pager.window.number_of(document.id))
+
+        self.run_work("reading", read)
+
+    def seek(self, query: Query, step: int, what: str) -> None:
+        """Go to the next or previous document of a query, wherever it is in the store."""
+        pager = self.pager
+        if pager is None:
+            return
+        place = pager.place_of(self.cursor)
+
+        async def find() -> None:
+            found = await pager.seek(query, place, step)
+            if found is None:
+                way = "after" if step > 0 else "before"
+                self.say(f"No {what} {way} {render_moment(place.timestamp, self.zone)}.")
+            else:
+                self.call_next(self.show_document, found)
+
+        self.run_work(f"looking for {what}", find)
+
+    def find(self, words: str) -> None:
+        """Search for words: to the next hit, and count them all beside."""
+        pager = self.pager
+        if pager is None:
+            return
+        self.search = words.strip()
+        self.hits = None
+        self.refresh()
+        if not split_words(self.search):
+            self.search = ""
+            self.post_message(self.Changed())
+            return
+        query = with_words(pager.query, self.search)
+
+        async def count() -> None:
+            self.hits = await pager.source.count(query)
+            self.post_message(self.Changed())
+
+        async def find() -> None:
+            place = pager.place_of(self.cursor)
+            found = await pager.seek(query, place._replace(id=""), 1)
+            found = found or await pager.seek(query, place, -1)
+            if found is None:
+                self.say(f"Nothing holds the words: {self.search}")
+            else:
+                self.call_next(self.show_document, found)
+
+        self.run_work("searching", find)
+        self.run_beside("hits", count)
+
+    def set_filters(self, filters: list[Filter]) -> None:
+        """Other filters; the place stays if it can."""
+        pager = self.pager
+        if pager is None:
+            return
+        document = self.document
+        pager.filters = filters
+        pager.map_known = False
+        if filters:
+            self.empty_text = "No events pass the filters: Backspace removes the last one."
+        else:
+            self.empty_text = "No events are stored for this instance."
+        self.load(None if document is None else start_of(document))
+
+    async def fetch_new(self) -> None:
+        """Take what came since, if the end is held; stay at the end if the cursor is there."""
+        pager = self.pager
+        if pager is None or not self.following or self.working or not self.loaded:
+            return
+        if not pager.window.end_reached:
+            return
+        at_end = self.cursor >= self.row_count - 1
+        if pager.window.last_cursor is None:
+            self.load(None)
+            return
+
+        async def read() -> None:
+            if await pager.extend_down():
+                self._move(0)
+                if at_end:
+                    self.place(self.row_count - 1)
+                self.run_beside("histogram", self.fetch_map)
+
+        self.run_work("looking for new events", read)
+
+    def say(self, text: str) -> None:
+        """Tell the person something, once."""
+        self.notify(safe_text(text, 500), markup=False)
+
+
+def unexpected(what: str, error: Exception) -> ForensicsError:
+    """A fault of a library or of ours, told as every other error is."""
+    return ForensicsError(
+        f"{what.capitalize()} failed",
+        why=f"{type(error).__name__}: {error}",
+        next_step="press r to try again; @ lists what was asked. If it stays, please report it",
+    )
+
+
+def levels_query(query: Query, levels: frozenset[str]) -> Query:
+    """The query, of these levels alone, whatever level filter is on."""
+    return replace(query, levels=levels)
