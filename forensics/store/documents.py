@@ -68,10 +68,10 @@ def flatten(document: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, dict | list):
             flat[name] = value
         elif name == _KEPT_WHOLE or isinstance(value, list):
-            _check_depth(value, 1)
+            _check_depth(value, 2)
             flat[name] = value
         else:
-            _flatten_into(flat, name, value, 1)
+            _flatten_into(flat, name, value, 2)
     return flat
 
 

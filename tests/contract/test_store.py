@@ -1,8 +1,8 @@
 """The contract of `forensics.store.protocol.Store`, run on SQLite and on a real OpenSearch node.
 
 `loaded` gives one empty store per test and its way in, which for both kinds is `POST /_bulk`, as
-shippers use it. `opensearch_url` comes from tests/conftest.py: the base URL of a running node that
-has the index templates.
+shippers use it. `opensearch_store_url` (tests/conftest.py) is the base URL of a running node that
+has the index templates and no index.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class LoadedStore:
 def store_kind(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The kind of store, and for OpenSearch the node's URL."""
     kind = str(request.param)
-    return kind, str(request.getfixturevalue("opensearch_url")) if kind == "opensearch" else ""
+    return kind, str(
+        request.getfixturevalue("opensearch_store_url")
+    ) if kind == "opensearch" else ""
 
 
 @pytest.fixture
@@ -60,13 +62,11 @@ async def loaded(store_kind: tuple[str, str], tmp_path: Path) -> AsyncIterator[L
     kind, url = store_kind
     if kind == "opensearch":
         async with aiohttp.ClientSession() as session:
-            await _delete_indices(session, url)
             store = await open_store(url)
             try:
                 yield LoadedStore(store=store, load=_loader(session, url))
             finally:
                 await store.close()
-                await _delete_indices(session, url)
         return
     path = tmp_path / "store.sqlite"
     async with open_collector("127.0.0.1:0", path) as url, aiohttp.ClientSession() as session:
@@ -90,14 +90,6 @@ def _loader(session: aiohttp.ClientSession, url: str) -> Load:
             return answer
 
     return load
-
-
-async def _delete_indices(session: aiohttp.ClientSession, url: str) -> None:
-    async with session.get(f"{url}/_cat/indices/afterimage-*?h=index&format=json") as response:
-        names = [row["index"] for row in await response.json(content_type=None)]
-    for name in names:
-        async with session.delete(f"{url}/{name}") as response:
-            assert response.status == 200, await response.text()
 
 
 def at(second: int) -> str:
