@@ -1,8 +1,7 @@
-"""Lifecycle events as stored documents and back, and remembering what AWS says before it forgets.
+"""Lifecycle events as stored documents, and back.
 
-In: `LifecycleEvent`s, or a ledger. Out: (id, fields) for `Store.put_lifecycle`. Ids are made of
-what happened, so that observing twice stores once. Only `observe` writes, and only a command that
-may write calls it: looking never does.
+In: a `LifecycleEvent`, or a store's document. Out: (id, fields) for `Store.put_lifecycle`, or the
+event. Pure. Ids are made of what happened, so that the same happening is never stored twice.
 """
 
 from __future__ import annotations
@@ -10,16 +9,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from forensics.ledger.model import Ledger, LifecycleEvent
-from forensics.store.protocol import Document, Store
+from forensics.ledger.model import LifecycleEvent
+from forensics.store.protocol import Document
 from shipper.wire.record import IDENTITY_FIELDS
 
 DATASET: Final = "afterimage.lifecycle"
-FACT_ORIGINS: Final = frozenset(("ec2", "autoscaling"))
-"""Whose events are AWS's own facts; the rest tell their story themselves."""
-
 _ID_CHARACTERS: Final = 32
-_BATCH: Final = 500
 _IDENTITY: Final = frozenset(IDENTITY_FIELDS.values()) - {IDENTITY_FIELDS["instance_id"]}
 
 
@@ -72,17 +67,3 @@ def from_document(document: Document) -> LifecycleEvent:
         subject=document.text("event.id"),
         identity={name: document.text(name) for name in _IDENTITY if document.text(name)},
     )
-
-
-async def observe(store: Store, ledger: Ledger) -> int:
-    """Store what EC2 and Auto Scaling said of every row; returns how many facts were new."""
-    documents = [
-        to_document(event)
-        for row in ledger.rows
-        for event in row.events
-        if event.origin in FACT_ORIGINS
-    ]
-    new = 0
-    for start in range(0, len(documents), _BATCH):
-        new += await store.put_lifecycle(documents[start : start + _BATCH])
-    return new

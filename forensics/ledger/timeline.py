@@ -68,12 +68,11 @@ def merge_page(
     the end of time in that direction.
     """
     documents = page.documents
-    low, high = after, before
-    if page.more and documents:
-        if before is not None:
-            low = documents[0].cursor
-        else:
-            high = documents[-1].cursor
+    beyond = page.more and documents
+    if before is not None:  # backward, as in `Store.page`
+        low, high = (documents[0].cursor if beyond else None), before
+    else:
+        low, high = after, (documents[-1].cursor if beyond else None)
     stored = {document.id for document in documents}
     derived = [
         entry
