@@ -236,7 +236,12 @@ def _check_identity(config: Config) -> Iterator[Finding]:
 
 def _check_output(output: OutputConfig) -> Iterator[Finding]:
     key = "output.opensearch.urls"
-    probes = [probe_output(url, output) for url in output.urls]
+    try:
+        probes = [probe_output(url, output) for url in output.urls]
+    except ConfigError as error:
+        what = f"{error.what}: {error.why}: {error.next_step}"
+        yield Finding(severity="error", key=key, what=what, exit_code=_CONFIG_EXIT)
+        return
     # One node that answers is enough to ship: the others are a warning.
     anyone = any(probe.outcome != "unreachable" for probe in probes)
     for probe in probes:

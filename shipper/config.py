@@ -123,12 +123,12 @@ KEYS: Final = (
         meaning="Files to follow, as absolute glob patterns; `**` stands for any depth. New files "
         "are found while running, rotated ones are read to their end."),
     Key(table="output.opensearch", name="urls", kind="urls", default=None,
-        meaning="The centre's nodes, or a collector: `http(s)://host:port`. One is used until it "
-        "fails, then the next."),
+        meaning="The centre's nodes, or a collector: `http(s)://host:port`, with a path where a "
+        "proxy wants one. One is used until it fails, then the next."),
     Key(table="output.opensearch", name="username_file", kind="path", default="",
         meaning="A file that holds the user's name. Goes with `password_file`."),
     Key(table="output.opensearch", name="password_file", kind="path", default="",
-        meaning="A file that holds the password. Read again when the centre answers 401."),
+        meaning="A file that holds the password. Read again when it changes."),
     Key(table="output.opensearch", name="ca_file", kind="path", default="",
         meaning="Certificate authorities (PEM) to trust instead of the system's."),
     Key(table="output.opensearch", name="client_cert_file", kind="path", default="",
@@ -454,9 +454,7 @@ def _url_problem(text: str) -> str:
         f"must start with http:// or https://, is {text!r}": parts.scheme not in {"http", "https"},
         f"names no host in {text!r}": not parts.hostname,
         f"names port 0 in {text!r}": port == 0,
-        f"must end with host and port, {text!r} has more": text.rstrip("/").count("/") > len("//")
-        or "?" in text
-        or "#" in text,
+        f"must end with the path, {text!r} has more": "?" in text or "#" in text,
     }
     return next((problem for problem, applies in problems.items() if applies), "")
 

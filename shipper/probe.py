@@ -1,21 +1,21 @@
 """One look at the centre: does it answer, and what does it say it is?
 
-In: a URL and the output's files. Out: a `Probe`, never an exception: what went wrong is the answer.
+In: a URL and the output's files. Out: a `Probe`: what went wrong is an answer, not an exception.
 It asks `GET /` once, and must never send a record or follow a redirect.
 """
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
-import ssl
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from shipper.config import OutputConfig
+from shipper.deliver.http import BasicAuth, load_tls
 from shipper.narration import printable
+from shipper.ports import NoAnswerError
 
 TIMEOUT_SECONDS: Final = 5.0
 
@@ -35,13 +35,15 @@ class Probe:
 def probe_output(
     url: str, output: OutputConfig, *, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Probe:
-    """Ask `url` who it is, with the credentials and certificates that a shipper would use."""
+    """Ask `url` who it is, with the credentials and certificates that a shipper would use.
+
+    Raises:
+        ConfigError: a certificate or key can't be used, so that no shipper would start.
+    """
+    connection = _connect(url, output, timeout_seconds)
+    path = urlsplit(url).path.rstrip("/") + "/"
     try:
-        connection = _connect(url, output, timeout_seconds)
-    except OSError as error:  # ssl.SSLError is one: a file that is no certificate
-        return Probe(url=url, outcome="doubtful", what=f"was not tried: TLS files: {error}")
-    try:
-        connection.request("GET", "/", headers=_credentials(output))
+        connection.request("GET", path, headers=_credentials(output))
         response = connection.getresponse()
         body = response.read(_ANSWER_LIMIT_BYTES)
     except (OSError, http.client.HTTPException) as error:
@@ -56,21 +58,17 @@ def _connect(url: str, output: OutputConfig, timeout_seconds: float) -> http.cli
     host = parts.hostname or ""
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, parts.port, timeout=timeout_seconds)
-    context = ssl.create_default_context(cafile=output.ca_file)
-    if output.client_cert_file:
-        context.load_cert_chain(output.client_cert_file, output.client_key_file)
-    return http.client.HTTPSConnection(host, parts.port, timeout=timeout_seconds, context=context)
+    return http.client.HTTPSConnection(
+        host, parts.port, timeout=timeout_seconds, context=load_tls(output)
+    )
 
 
 def _credentials(output: OutputConfig) -> dict[str, str]:
-    if output.username_file is None or output.password_file is None:
-        return {}
     try:
-        user = output.username_file.read_bytes().strip(b"\r\n")
-        password = output.password_file.read_bytes().strip(b"\r\n")
-    except OSError:
-        return {}  # the check of the files tells of it
-    return {"Authorization": "Basic " + base64.b64encode(user + b":" + password).decode()}
+        header = BasicAuth(output.username_file, output.password_file).header()
+    except NoAnswerError:
+        return {}  # that a file can't be read is a finding of its own
+    return {"Authorization": header} if header else {}
 
 
 def _judge(url: str, status: int, body: bytes) -> Probe:

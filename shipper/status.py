@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from shipper.errors import StateError, UnreachableError
 from shipper.narration import printable
-
-SCHEMA: Final = "afterimage.shipper.status"
-SCHEMA_VERSION: Final = 1
+from shipper.statistics import STATUS_SCHEMA, STATUS_VERSION
 
 _STALE_SECONDS: Final = 15.0
 """The agent writes about every second; a machine under pressure gets some slack."""
@@ -36,14 +34,20 @@ class Status:
     @property
     def is_running(self) -> bool:
         """Whether a shipper works on this folder."""
-        return self.process_lives and self.age_seconds <= _STALE_SECONDS
+        return (
+            self.process_lives
+            and self.age_seconds <= _STALE_SECONDS
+            and self.values.get("state") != "stopped"
+        )
 
     @property
     def verdict(self) -> str:
         """One line for a person."""
         pid, age = self.values.get("pid", "?"), f"{self.age_seconds:.0f} s"
         if self.is_running:
-            return f"running, process {pid}, wrote {age} ago"
+            return f"{self.values.get('state', 'running')}, process {pid}, wrote {age} ago"
+        if self.values.get("state") == "stopped":
+            return f"not running: process {pid} stopped in good order {age} ago"
         if self.process_lives:
             return f"process {pid} exists but last wrote {age} ago: it hangs, or it is another one"
         return f"not running: process {pid} is gone, it last wrote {age} ago"
@@ -76,6 +80,9 @@ def load_status(directory: Path) -> Status:
         raise _damaged(path, str(error)) from error
     if not isinstance(values, dict):
         raise _damaged(path, "it holds no JSON object")
+    written_by = (values.get("schema"), values.get("version"))
+    if written_by != (STATUS_SCHEMA, STATUS_VERSION):
+        raise _damaged(path, f"it is {written_by}, not {(STATUS_SCHEMA, STATUS_VERSION)}")
     return Status(
         path=path,
         age_seconds=max(0.0, time.time() - written_at),
@@ -105,37 +112,40 @@ def _lives(pid: object) -> bool:
 
 
 def render_text(status: Status) -> str:
-    """The verdict, then every value under its dotted name."""
-    lines = [status.verdict, *(f"  {name}: {value}" for name, value in _flatten(status.values))]
+    """The verdict, then what a person asks next: whether the centre takes it, and how far it is."""
+    values = status.values
+    counters = _table(values.get("counters"))
+    error = values.get("last_error")
+    lines = [
+        status.verdict,
+        f"stream {values.get('stream')}, run {values.get('run')}, since {values.get('started_at')}",
+        f"output {values.get('output')}, last answer {values.get('last_answer_at') or 'none yet'}"
+        + (f", last error: {error}" if error else ""),
+        "bytes: " + ", ".join(f"{name.removesuffix('_bytes')} {n}" for name, n in counters.items()),
+    ]
+    sources = values.get("sources")
+    for source in sources if isinstance(sources, list) else []:
+        one = _table(source)
+        why = f"  {one['error']}" if one.get("error") else ""
+        lines.append(
+            f"  {one.get('path')}: acked {one.get('acked')} of {one.get('size')} bytes"
+            f" (source {one.get('source')}){why}"
+        )
+    for path, why in _table(values.get("unreadable")).items():
+        lines.append(f"  {path}: can't be read: {why}")
     return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def render_json(status: Status) -> str:
-    """The status as one JSON document."""
-    document = {
-        "schema": SCHEMA,
-        "version": SCHEMA_VERSION,
+    """The agent's document, with what the machine says about it beside it."""
+    beside = {
         "file": str(status.path),
-        "running": status.is_running,
+        "is_running": status.is_running,
         "process_lives": status.process_lives,
         "age_seconds": round(status.age_seconds, 3),
-        "status": status.values,
     }
-    return json.dumps(document, indent=2) + "\n"
+    return json.dumps({**status.values, **beside}, indent=2) + "\n"
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            for number, element in enumerate(value):
-                yield f"{prefix}{name}[{number}]", _one_line(element)
-        else:
-            yield f"{prefix}{name}", _one_line(value)
-
-
-def _one_line(value: object) -> str:
-    if isinstance(value, dict):
-        return "  ".join(f"{name}={_one_line(element)}" for name, element in value.items())
-    return str(value)
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

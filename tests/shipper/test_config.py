@@ -38,7 +38,7 @@ paths = ["/var/log/app/*.log"]
 [[sources.tail]]
 paths = ["/srv/**/*.log", "/var/log/messages"]
 [output.opensearch]
-urls = ["https://a.example:9200", "http://[::1]:9200/"]
+urls = ["https://a.example:9200/logs", "http://[::1]:9200/"]
 username_file = "/etc/afterimage/user"
 password_file = "/etc/afterimage/password"
 ca_file = "/etc/afterimage/ca.pem"
@@ -69,7 +69,7 @@ def test_every_key_is_read() -> None:
                 TailConfig(paths=("/srv/**/*.log", "/var/log/messages")),
             ),
             output=OutputConfig(
-                urls=("https://a.example:9200", "http://[::1]:9200/"),
+                urls=("https://a.example:9200/logs", "http://[::1]:9200/"),
                 username_file=Path("/etc/afterimage/user"),
                 password_file=Path("/etc/afterimage/password"),
                 ca_file=Path("/etc/afterimage/ca.pem"),
@@ -182,8 +182,8 @@ def test_sigv4_is_refused_by_name() -> None:
         ("https://centre.example:0", "names port 0"),
         ("https://centre.example:99999", "is no URL"),
         ("https://[::1", "is no URL"),
-        ("https://centre.example/path", "must end with host and port"),
-        ("https://centre.example?x=1", "must end with host and port"),
+        ("https://centre.example/path#x", "must end with the path"),
+        ("https://centre.example?x=1", "must end with the path"),
         ("https://centre example", "white space or control characters"),
         ("https://centre\\u0000.example", "white space or control characters"),
         ("", "is empty"),
