@@ -29,8 +29,7 @@ from forensics.demo.progress import Progress
 from forensics.demo.story import Story
 from forensics.errors import UsageError
 from forensics.evidence.folder import FolderEvidence
-from forensics.ledger.model import InstanceRow
-from forensics.quarantine.run import QuarantineResult
+from forensics.quarantine.result import QuarantineResult
 from forensics.store.protocol import Store
 
 SCENARIOS: Final = ("leak",)
@@ -119,8 +118,10 @@ async def _run(folder: Path, *, headless: bool, as_json: bool, store: str | None
 
 
 async def _tell_story(story: Story, store: Store, folder: Path, progress: Progress) -> Outcome:
+    from forensics.ledger.lifecycle import observe
     from forensics.ledger.load import find_row, load_ledger
-    from forensics.ledger.observe import observe
+    from forensics.report.gather import gather_report
+    from forensics.report.write import write_report
 
     evidence = FolderEvidence(folder / "evidence")
     dead, terminated, result = await story.run(evidence)
@@ -135,20 +136,13 @@ async def _tell_story(story: Story, store: Store, folder: Path, progress: Progre
     reports: list[Path] = []
     for machine in (dead, terminated):
         row = find_row(ledger, machine.instance_id)
-        reports += await _write_reports(store, row, evidence, folder / "reports")
+        model = await gather_report(
+            store, row, evidence, peers=ledger.rows, warnings=ledger.warnings
+        )
+        reports += write_report(model, folder / "reports", ("html", "md"))
     for path in reports:
         progress.say(f"report: {path}")
     return Outcome(dead, terminated, result, audits, reports)
-
-
-async def _write_reports(
-    store: Store, row: InstanceRow, evidence: FolderEvidence, folder: Path
-) -> list[Path]:
-    from forensics.report.gather import gather_report
-    from forensics.report.write import write_report
-
-    model = await gather_report(store, row, evidence)
-    return write_report(model, folder, ("html", "md"))
 
 
 def _open_tui(settings: Settings, instance_id: str) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from forensics.aws.account import Account
 from forensics.demo.account import GROUP, GROUP_SIZE, DemoAccount
 from forensics.demo.load import Load
 from forensics.demo.machine import Machine
@@ -22,9 +21,11 @@ from forensics.errors import TimedOutError
 from forensics.evidence.folder import FolderEvidence
 from forensics.ledger.lifecycle import to_document
 from forensics.ledger.model import LifecycleEvent
+from forensics.ports import Account
 from forensics.quarantine.facts import fetch_facts
-from forensics.quarantine.plan import Mode, plan_quarantine
-from forensics.quarantine.run import QuarantineResult, StepReport, run_quarantine
+from forensics.quarantine.plan import plan_quarantine
+from forensics.quarantine.result import QuarantineResult, StepReport
+from forensics.quarantine.run import run_quarantine
 from forensics.store.protocol import Store
 from shipper.wire.times import format_time
 
@@ -50,7 +51,7 @@ class Story:
         self._directory = directory
         self._store = store
         self._store_url = store_url
-        self._account = account
+        self.account = account
         self._demo_account = demo_account
         self._say = progress.say
         self.machines: dict[str, Machine] = {}
@@ -131,15 +132,17 @@ class Story:
         await self._follow_account()
 
     async def _quarantine(self, machine: Machine, evidence: FolderEvidence) -> QuarantineResult:
-        facts = await asyncio.to_thread(fetch_facts, self._account, machine.instance_id)
-        plan = plan_quarantine(facts, mode=Mode.FAULT)
+        facts = await asyncio.to_thread(fetch_facts, self.account, machine.instance_id)
+        plan = plan_quarantine(facts)
         self._say(f"{machine.instance_id} is quarantined: {len(plan.steps)} steps")
         return await run_quarantine(
-            plan, self._account, evidence, store=self._store, on_step=self._say_step
+            plan, self.account, evidence, store=self._store, on_step=self._say_step
         )
 
     def _say_step(self, report: StepReport) -> None:
-        self._say(f"  {report.title}: {report.state}")
+        if report.is_end:
+            said = f": {report.message}" if report.message else ""
+            self._say(f"  {report.number}/{report.total} {report.title}: {report.state}{said}")
 
     async def _follow_account(self) -> None:
         """Do to the machines what the account says of them: switch off, boot replacements."""
@@ -164,11 +167,11 @@ class Story:
             message=message,
             origin=origin,
             simulated=True,
+            identity=machine.identity.as_fields(),
         )
         await self._store.put_lifecycle([to_document(event)])
 
-    async def _wait(self, condition: object, what: str) -> None:
-        assert callable(condition)  # noqa: S101 - the callers pass lambdas
+    async def _wait(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while not await asyncio.to_thread(condition):
             if time.monotonic() > deadline:
