@@ -217,8 +217,14 @@ def _check_state_directory(directory: Path) -> Iterator[Finding]:
     existing = next(parent for parent in directory.parents if parent.exists())
     if directory.exists() or not existing.is_dir():
         yield _warning(key, f"{key}: {directory} is not a directory and can't become one")
-    elif not os.access(existing, os.W_OK | os.X_OK):
+    elif not _may_write(existing):
         yield _warning(key, f"{key}: {directory} can't be made: {existing} can't be written")
+
+
+def _may_write(directory: Path) -> bool:
+    # Asked for the effective user where the system can: os.access takes the real one else.
+    effective = os.access in os.supports_effective_ids
+    return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)
 
 
 def _check_identity(config: Config) -> Iterator[Finding]:

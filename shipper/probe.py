@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -45,12 +46,25 @@ def probe_output(
     try:
         connection.request("GET", path, headers=_credentials(output))
         response = connection.getresponse()
-        body = response.read(_ANSWER_LIMIT_BYTES)
+        body = _read(response, time.monotonic() + timeout_seconds)
     except (OSError, http.client.HTTPException) as error:
-        return Probe(url=url, outcome="unreachable", what=f"does not answer: {_why(error)}")
+        return Probe(
+            url=url, outcome="unreachable", what=f"does not answer: {_why(error, timeout_seconds)}"
+        )
     finally:
         connection.close()
     return _judge(url, response.status, body)
+
+
+def _read(response: http.client.HTTPResponse, until: float) -> bytes:
+    """The body, as far as it comes in time: each `recv` has a timeout, their sum needs one too."""
+    body = b""
+    while len(body) < _ANSWER_LIMIT_BYTES and time.monotonic() < until:
+        piece = response.read1(_ANSWER_LIMIT_BYTES)
+        if not piece:
+            break
+        body += piece
+    return body
 
 
 def _connect(url: str, output: OutputConfig, timeout_seconds: float) -> http.client.HTTPConnection:
@@ -109,7 +123,7 @@ def _start(body: bytes) -> str:
     return repr(text) if text else "nothing more"
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, timeout_seconds: float) -> str:
     if isinstance(error, TimeoutError):
-        return f"silent for {TIMEOUT_SECONDS:g} s"
+        return f"silent for {timeout_seconds:g} s"
     return printable(str(error)) or type(error).__name__
