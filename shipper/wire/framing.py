@@ -8,6 +8,7 @@ crash is the same record. It must never decode, and never look at a clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 RECORD_LIMIT_BYTES: Final = 1 << 20
@@ -37,6 +38,23 @@ def frame(chunk: bytes, *, final: bool = False, limit: int = RECORD_LIMIT_BYTES)
         pieces = slice_line(rest, limit)
         records += pieces if final else pieces[:-1]
     return records
+
+
+def frame_with_cuts(chunk: bytes, offset: int, cuts: Sequence[int]) -> list[bytes]:
+    """`frame` of a chunk that stands at `offset` of a file in which records end at `cuts` too.
+
+    A cut is where a record was sent before its newline was there; `cuts` ascend.
+    """
+    records: list[bytes] = []
+    start = 0
+    for cut in cuts:
+        end = cut - offset
+        if end > len(chunk):
+            break
+        if end > start:
+            records += frame(chunk[start:end], final=True)
+            start = end
+    return records + frame(chunk[start:])
 
 
 def slice_line(line: bytes, limit: int) -> list[bytes]:

@@ -65,6 +65,8 @@ _SHORT_ESCAPES: Final = {0x08: b"\\b", 0x09: b"\\t", 0x0C: b"\\f", 0x0D: b"\\r"}
 
 # A second's text serves every line of that second; the bound keeps hostile times from growing it.
 _TIME_CACHE_LIMIT: Final = 4096
+_ITEM_FRAME_BYTES: Final = 200
+"""Names, times and numbers of an item, beside what all items of a builder share."""
 _ISO_BYTES: Final = len("2026-01-03T14:05:12")
 _SYSLOG_BYTES: Final = len("Jan  3 14:05:12")
 # What may follow the second for the cache to hold: a fraction, then Z or no zone at all.
@@ -138,6 +140,11 @@ def index_name(family: Family, nanos: int) -> str:
     return f"{INDEX_PREFIX}-{family}-{day if family == 'logs' else day[:7]}"
 
 
+def logs_index(day: str) -> str:
+    """The index of the records of a source row, whose `day` is `YYYY-MM-DD`."""
+    return f"{INDEX_PREFIX}-logs-{day.replace('-', '.')}"
+
+
 def build_document(family: Family, document_id: str, document: Mapping[str, Any]) -> bytes:
     """One `_bulk` item of a document that is not a log line; its `@timestamp` chooses the index."""
     at = str(document["@timestamp"])
@@ -165,6 +172,8 @@ class RecordBuilder:
         )
         self._tail = b"," + _json(where)[1:]
         self._times: dict[bytes, bytes] = {}
+        self.item_bytes = len(self._head) + len(self._tail) + _ITEM_FRAME_BYTES
+        """About how much larger than its record an item is."""
 
     def build(self, records: Sequence[bytes], offset: int, read_at_nanos: int) -> list[bytes]:
         """One item per record; `records` are `framing.frame`'s, the first stands at `offset`."""
@@ -197,6 +206,23 @@ class RecordBuilder:
             )  # fmt: skip
             offset += length
         return items
+
+    def build_plain(self, record: bytes, offset: int, read_at_nanos: int) -> bytes:
+        """The record's item in a form that no mapping refuses: its bytes and when they were read.
+
+        It has the id that `build` gives, so that either of the two can be stored, not both.
+        """
+        read_at = format_time(read_at_nanos).encode()
+        raw = base64.b64encode(record)
+        return (
+            self._head
+            + b'%d-%d-%08x"}}\n' % (offset, len(record), zlib.crc32(record))
+            + b'{"@timestamp":"%b","event.created":"%b","afterimage.raw":"%b",'
+            % (read_at, read_at, raw)
+            + b'"log.offset":%d,"log.length":%d' % (offset, len(record))
+            + self._tail
+            + b"\n"
+        )
 
     def _line_time(self, record: bytes, read_at: bytes, read_at_nanos: int) -> bytes:
         """The line's own time as text, or `read_at`; a second's digits are worked out once."""

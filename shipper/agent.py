@@ -1,0 +1,419 @@
+"""The shipper at work: one loop that finds, reads and hands over, until it is told to stop.
+
+In: a checked configuration and who the machine is. Out: an exit code; on the way, everything that
+the sources hold, at the centre. This thread owns all state; senders only send, and report back on a
+queue. It must never let a checkpoint pass what the centre has not named as stored.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final, Literal
+
+from shipper.birth import read_birth_facts
+from shipper.config import Config
+from shipper.deliver.http import HttpTransport
+from shipper.deliver.log_lane import LogLane
+from shipper.deliver.sender import Acknowledged, Answered, Lane, LanePorts, Result
+from shipper.deliver.vitals_lane import GapVital, VitalsLane, VitalsPart
+from shipper.errors import StateError
+from shipper.narration import narrate
+from shipper.ports import Clock, Part, SystemClock
+from shipper.sources.rotation import FileId
+from shipper.sources.source import LogPart, Source
+from shipper.sources.tail import Gap, Tail, TailPorts
+from shipper.state_folder import StateFolder
+from shipper.statistics import (
+    Counters,
+    OutputState,
+    SourceStatistics,
+    Statistics,
+    format_status,
+    sum_counters,
+)
+from shipper.wire.record import Identity, RecordBuilder, logs_index
+from shipper.wire.state import Checkpoint, Run, SourceRow
+from shipper.wire.times import format_time
+from shipper.wire.vitals import VitalsWriter, show_path
+
+SENDERS: Final = 2
+POLL_SECONDS: Final = 0.2
+RESCAN_SECONDS: Final = 1.0
+SAVE_SECONDS: Final = 1.0
+BUSY_HEARTBEAT_SECONDS: Final = 5.0
+IDLE_HEARTBEAT_SECONDS: Final = 30.0
+DRAIN_SECONDS: Final = 60.0
+_JOIN_SECONDS: Final = 1.0
+_DRAINED: Final = 0
+_NOT_DRAINED: Final = 3
+
+
+def run(config: Config, identity: Identity) -> int:
+    """Ship until SIGTERM or SIGINT, then drain; 0: everything is stored, 3: some is still pending.
+
+    Raises:
+        StateError: the state folder can't be used, or another shipper holds it.
+        ConfigError: a certificate can't be used.
+    """
+    agent = Agent(config, identity)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, _frame: agent.stop(signal.Signals(signum).name))
+    return agent.run()
+
+
+class Agent:
+    """One shipper. `stop` may be called from a signal handler or another thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        identity: Identity,
+        *,
+        clock: Clock | None = None,
+        drain_seconds: float = DRAIN_SECONDS,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._drain_seconds = drain_seconds
+        self._started_at = self._now()
+        self._state = StateFolder(
+            config.state_directory, instance_id=identity.instance_id, now=self._started_at
+        )
+        self._identity = identity
+        self._stream = self._state.stream.stream
+        self._run = self._state.journal.runs + 1
+        self._writer = VitalsWriter(identity=identity, stream=self._stream, run=self._run)
+        self._checkpoint = self._state.load_checkpoint()
+
+        self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
+        lane_ports = LanePorts(
+            connect=lambda: HttpTransport(config.output),
+            clock=self._clock,
+            bury=self._state.append_dead_letters,
+            report=self._results.put,
+        )
+        self._log_sender = Lane("logs", lane_ports, senders=SENDERS)
+        self._vitals_sender = Lane("vitals", lane_ports, senders=1)
+        self._vitals = VitalsLane(
+            self._vitals_sender, make_source=lambda row: self._writer.source(row, self._now())
+        )
+        self._tail = Tail(
+            [path for tail in config.tails for path in tail.paths],
+            TailPorts(
+                journal=self._state,
+                clock=self._clock,
+                make_builder=self._make_builder,
+                on_row=self._vitals.put,
+                on_gap=self._declare_gap,
+            ),
+            excluded=frozenset((_file_id(config.state_directory),)),
+        )
+        self._logs = LogLane(self._log_sender, self._tail.read_parts, senders=SENDERS)
+
+        self._stop_reason = ""
+        self._is_abandoned = False
+        self._closed_acked = self._checkpoint.closed_acked
+        self._closed_dead = self._checkpoint.closed_dead_lettered
+        self._output: OutputState = "starting"
+        self._last_error = ""
+        self._last_answer_at = ""
+        self._phase: Literal["running", "draining", "stopped"] = "running"
+        self._is_dirty = False
+        self._told: dict[int, dict[str, int]] = {}
+        """What the last heartbeat said of each source."""
+        self._just_closed: list[dict[str, int]] = []
+        self._poll_at = self._rescan_at = self._save_at = 0.0
+        self._heartbeat_at = self._clock.monotonic()
+
+    def stop(self, reason: str) -> None:
+        """Drain and end; a second call ends at once."""
+        self._is_abandoned = bool(self._stop_reason)
+        self._stop_reason = self._stop_reason or reason
+        self._results.put(None)  # wakes the loop; SimpleQueue.put may be called by a signal handler
+
+    def run(self) -> int:
+        """Until `stop`; the exit code."""
+        try:
+            self._begin()
+            while not self._stop_reason:
+                self._turn()
+            return self._drain()
+        finally:
+            self._log_sender.stop()
+            self._vitals_sender.stop()
+            self._log_sender.join(_JOIN_SECONDS)
+            self._tail.close()
+            self._state.close()
+
+    def statistics(self) -> Statistics:
+        """What the shipper has done up to now; call it from the loop's thread."""
+        return Statistics(
+            stream=self._stream,
+            run=self._run,
+            pid=os.getpid(),
+            at=self._now(),
+            started_at=self._started_at,
+            state=self._phase,
+            output=self._output,
+            last_answer_at=self._last_answer_at,
+            last_error=self._last_error,
+            counters=self._counters(),
+            sources=tuple(
+                SourceStatistics(
+                    source=source.number,
+                    path=show_path(source.first_path),
+                    size=source.size,
+                    read=source.offset,
+                    acked=source.acks.position,
+                    error=source.error,
+                )
+                for source in self._tail.sources
+            ),
+            unreadable={show_path(path): why for path, why in self._tail.unreadable.items()},
+        )
+
+    # ---- the loop
+
+    def _begin(self) -> None:
+        self._state.append([Run(run=self._run, at=self._started_at)])
+        self._log_sender.start()
+        self._vitals_sender.start()
+        self._vitals.put(self._writer.birth(self._now(), read_birth_facts(self._state.notices)))
+        self._tail.load(self._state.journal, self._checkpoint)
+        for source in self._tail.sources:
+            for row in source.rows[source.published_rows :]:
+                self._vitals.put(row)
+
+    def _turn(self) -> None:
+        """Once around: results, files, bodies, and what is due."""
+        self._take_results(POLL_SECONDS)
+        try:
+            self._look_at_files()
+            self._logs.fill()
+            self._close_settled()
+        except StateError as error:  # a full disk: what needs no new row goes on
+            self._note_error(str(error))
+            self._rescan_at = self._clock.monotonic() + RESCAN_SECONDS
+        self._beat()
+        self._save_when_due()
+
+    def _look_at_files(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._poll_at:
+            return
+        self._poll_at = now + POLL_SECONDS
+        if now >= self._rescan_at:
+            self._rescan_at = now + RESCAN_SECONDS
+            self._tail.rescan()
+        else:
+            self._tail.poll()
+        self._tail.cut_partials()
+
+    def _close_settled(self) -> None:
+        for source in self._tail.close_settled():
+            self._closed_acked += source.acks.position - source.dead_lettered
+            self._closed_dead += source.dead_lettered
+            self._just_closed.append(_ends(source))
+            self._is_dirty = True
+
+    def _drain(self) -> int:
+        self._phase = "draining"
+        narrate("info", f"{self._stop_reason}: shipping the rest")
+        self._log_sender.hurry()
+        self._vitals_sender.hurry()
+        deadline = self._clock.monotonic() + self._drain_seconds
+        self._rescan_at = self._poll_at = 0.0
+        try:
+            self._look_at_files()
+        except StateError as error:
+            self._note_error(str(error))
+        self._tail.begin_drain()
+        is_drained = self._turn_until(
+            lambda: self._tail.is_drained and self._logs.is_idle and self._vitals.is_idle, deadline
+        )
+        if is_drained:
+            sources = [*self._just_closed, *map(_ends, self._tail.sources)]
+            self._vitals.put(
+                self._writer.closing(
+                    self._now(),
+                    reason=self._stop_reason,
+                    counters=asdict(self._counters()),
+                    sources=sources,
+                )
+            )
+            is_drained = self._turn_until(lambda: self._vitals.is_idle, deadline)
+        self._phase = "stopped"
+        self._save()
+        return self._say_goodbye(is_drained=is_drained)
+
+    def _turn_until(self, is_done: Callable[[], bool], deadline: float) -> bool:
+        self._turn()
+        while not is_done():
+            if self._is_abandoned or self._clock.monotonic() > deadline:
+                return False
+            self._turn()
+        return True
+
+    def _say_goodbye(self, *, is_drained: bool) -> int:
+        if is_drained:
+            narrate("info", "everything that was written is stored")
+            return _DRAINED
+        pending = self._counters().pending_bytes
+        narrate(
+            "warning",
+            f"stopped with {pending} bytes read and not stored, and perhaps more unread"
+            f" ({self._last_error or 'no error'}).\n"
+            "Nothing is lost while the files and the state folder remain: the next start goes on.",
+        )
+        return _NOT_DRAINED
+
+    # ---- results
+
+    def _take_results(self, timeout_seconds: float) -> None:
+        try:
+            self._take(self._results.get(timeout=timeout_seconds))
+            while True:
+                self._take(self._results.get_nowait())
+        except queue.Empty:
+            return
+
+    def _take(self, result: Result | None) -> None:
+        match result:
+            case Answered():
+                self._take_answer(result)
+            case Acknowledged():
+                self._is_dirty = True
+                logs = [part for part in result.parts if isinstance(part, LogPart)]
+                for part, dead_bytes in zip(logs, result.dead_bytes, strict=False):
+                    self._tail.acknowledge(part, dead_bytes)
+                if logs:
+                    self._logs.take_back(logs)
+                else:
+                    self._take_vitals(result.parts)
+
+    def _take_vitals(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            for entry in part.entries if isinstance(part, VitalsPart) else ():
+                if isinstance(entry, SourceRow):
+                    self._tail.note_published(entry)
+                elif isinstance(entry, GapVital) and entry.source is not None:
+                    self._tail.note_gap_published(entry.source)
+        self._vitals.take_back()
+
+    def _take_answer(self, answer: Answered) -> None:
+        if answer.error:
+            self._note_error(answer.error)
+            return
+        if self._output == "retrying":
+            narrate("info", "the centre takes records again")
+        self._output = "ok"
+        self._last_answer_at = self._now()
+
+    def _note_error(self, error: str) -> None:
+        if self._output != "retrying" or error.partition(":")[0] not in self._last_error:
+            narrate("warning", f"{error}; trying again until it works")
+        self._output = "retrying"
+        self._last_error = error
+
+    def _declare_gap(self, gap: Gap) -> None:
+        where = show_path(gap.path)
+        narrate("warning", f"{where}: bytes {gap.start} to {gap.end} not read: {gap.reason}")
+        vital = self._writer.gap(
+            self._now(),
+            source=gap.source,
+            path=gap.path,
+            start=gap.start,
+            end=gap.end,
+            reason=gap.reason,
+        )
+        self._vitals.put(GapVital(vital, gap.source))
+
+    # ---- what is due
+
+    def _beat(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._heartbeat_at + BUSY_HEARTBEAT_SECONDS or not self._vitals.is_idle:
+            return
+        ends = {source.number: _ends(source) for source in self._tail.sources}
+        moved = [end for number, end in ends.items() if self._told.get(number) != end]
+        if (
+            not moved
+            and not self._just_closed
+            and now < self._heartbeat_at + IDLE_HEARTBEAT_SECONDS
+        ):
+            return
+        self._heartbeat_at = now
+        self._told = ends
+        counters = asdict(self._counters())
+        sources = [*self._just_closed, *moved]
+        self._just_closed = []
+        self._vitals.put(self._writer.heartbeat(self._now(), counters, sources))
+
+    def _save_when_due(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._save_at:
+            self._save_at = now + SAVE_SECONDS
+            self._save()
+
+    def _save(self) -> None:
+        """Checkpoint and status; a full disk costs no more than re-reading after a crash."""
+        try:
+            if self._is_dirty:
+                self._state.save_checkpoint(
+                    Checkpoint(
+                        stream=self._stream,
+                        saved_at=self._now(),
+                        sources={s.number: s.progress() for s in self._tail.sources},
+                        closed_acked=self._closed_acked,
+                        closed_dead_lettered=self._closed_dead,
+                    )
+                )
+                self._is_dirty = False
+            self._state.save_status(format_status(self.statistics()))
+        except OSError as error:
+            self._last_error = f"the state folder can't be written: {error}"
+
+    def _counters(self) -> Counters:
+        return sum_counters(
+            (
+                (
+                    source.offset,
+                    source.acks.position + source.acks.beyond_bytes,
+                    source.dead_lettered,
+                )
+                for source in self._tail.sources
+            ),
+            closed_acked=self._closed_acked,
+            closed_dead_lettered=self._closed_dead,
+        )
+
+    def _make_builder(self, row: SourceRow) -> RecordBuilder:
+        return RecordBuilder(
+            identity=self._identity,
+            stream=self._stream,
+            source=row.source,
+            path=show_path(row.path),
+            index=logs_index(row.day),
+        )
+
+    def _now(self) -> str:
+        return format_time(self._clock.now_nanos())
+
+
+def _ends(source: Source) -> dict[str, int]:
+    """How far a source is, as heartbeats say it."""
+    return {
+        "source": source.number,
+        "read": source.offset,
+        "acked": source.acks.position,
+        "size": source.size,
+    }
+
+
+def _file_id(path: Path) -> FileId:
+    found = path.stat()
+    return found.st_dev, found.st_ino

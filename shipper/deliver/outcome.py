@@ -1,0 +1,144 @@
+"""What a `_bulk` answer means for each item that was sent: done, again, or refused.
+
+In: a status code and the answer's bytes. Out: an `Outcome`. Pure. Errors are told apart by their
+*type*, since a 400 is not always the record's fault; what is not understood is sent again. It must
+never call an item done that the centre did not name as stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+FILTER_PATH: Final = "errors,took,items.*.status,items.*.error.type,items.*.error.reason"
+
+_DONE: Final = frozenset((200, 201))
+_CONFLICT: Final = 409
+_BAD_REQUEST: Final = 400
+_TOO_LARGE: Final = 413
+_OK: Final = 200
+_REDIRECTS: Final = range(300, 400)
+_ADVICE: Final = {
+    400: "the centre refused the whole request: is this URL an OpenSearch or a collector?",
+    401: "check username_file and password_file",
+    403: "the user may not create documents in afterimage-logs-* and afterimage-vitals-*",
+    404: "check the path of the URL: there is no _bulk",
+}
+
+REJECTED_TYPES: Final = frozenset(
+    (
+        "document_parsing_exception",
+        "illegal_argument_exception",
+        "json_parse_exception",
+        "mapper_exception",
+        "mapper_parsing_exception",
+        "parsing_exception",
+        "strict_dynamic_mapping_exception",
+        "x_content_parse_exception",
+    )
+)
+"""Types of a 400 that blame the document; every other type is sent again as it is."""
+
+_INDEX_AT_FAULT: Final = ("alias", "write index", "data stream", "number of documents", "shards")
+"""Words in the reason of an illegal_argument_exception that blame the index instead."""
+
+_REASON_CHARACTERS: Final = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of each item, by its place in the request."""
+
+    answered: bool
+    """Whether the centre spoke about the items at all."""
+    done: Sequence[int] = ()
+    conflicts: Sequence[int] = ()
+    """The centre has the id already: done, unless an earlier try may still be under way."""
+    retry: Sequence[int] = ()
+    rejected: dict[int, str] = field(default_factory=dict)
+    """Items that blame themselves, with the reason."""
+    too_large: bool = False
+    error: str = ""
+    """The first thing that went wrong, for people."""
+
+
+def parse_outcome(status: int, body: bytes, count: int, *, location: str = "") -> Outcome:
+    """The outcome of a request of `count` items."""
+    if status != _OK:
+        return Outcome(
+            answered=False,
+            too_large=status == _TOO_LARGE,
+            error=_status_error(status, body, location),
+        )
+    try:
+        items = json.loads(body)["items"]
+        answers = [next(iter(item.values())) for item in items]
+        statuses = [int(answer["status"]) for answer in answers]
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+        RecursionError,
+    ) as error:
+        return Outcome(answered=False, error=f"the answer is no _bulk answer: {error!r}")
+    if len(statuses) != count:
+        return Outcome(
+            answered=False, error=f"the answer has {len(statuses)} items, {count} were sent"
+        )
+    return _sort_items(statuses, answers)
+
+
+def _sort_items(statuses: Sequence[int], answers: Sequence[Any]) -> Outcome:
+    done: list[int] = []
+    conflicts: list[int] = []
+    retry: list[int] = []
+    rejected: dict[int, str] = {}
+    first_error = ""
+    for place, status in enumerate(statuses):
+        if status in _DONE:
+            done.append(place)
+        elif status == _CONFLICT:
+            conflicts.append(place)
+        else:
+            kind, reason = _error_of(answers[place])
+            text = f"{status} {kind}: {reason}"
+            first_error = first_error or text
+            if status == _BAD_REQUEST and _blames_document(kind, reason):
+                rejected[place] = text
+            else:
+                retry.append(place)
+    return Outcome(
+        answered=True,
+        done=done,
+        conflicts=conflicts,
+        retry=retry,
+        rejected=rejected,
+        error=first_error,
+    )
+
+
+def _error_of(answer: Any) -> tuple[str, str]:
+    error = answer.get("error")
+    if not isinstance(error, dict):
+        return "unknown", str(error)[:_REASON_CHARACTERS]
+    return str(error.get("type", "unknown")), str(error.get("reason", ""))[:_REASON_CHARACTERS]
+
+
+def _blames_document(kind: str, reason: str) -> bool:
+    if kind not in REJECTED_TYPES:
+        return False
+    return kind != "illegal_argument_exception" or not any(
+        words in reason for words in _INDEX_AT_FAULT
+    )
+
+
+def _status_error(status: int, body: bytes, location: str) -> str:
+    if status in _REDIRECTS:
+        return f"{status}: the centre redirects to {location or 'elsewhere'}: put that URL in urls"
+    text = body[:_REASON_CHARACTERS].decode("utf-8", "replace").strip()
+    advice = _ADVICE.get(status)
+    return f"{status}: {text}" + (f" ({advice})" if advice else "")

@@ -1,0 +1,74 @@
+"""The seams of the shipper: what the agent needs of the world, as protocols.
+
+In: nothing. Out: the interfaces that `deliver/` and `sources/` are written against, and the clock
+that every time comes from. It must never import an implementation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where times come from; tests bring their own."""
+
+    def now_nanos(self) -> int:
+        """Nanoseconds since 1970, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_nanos(self) -> int:
+        """Nanoseconds since 1970, UTC."""
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the centre answered to one request."""
+
+    status: int
+    body: bytes
+    retry_after_seconds: float = 0.0
+    location: str = ""
+    """Where a redirect points; the shipper follows none."""
+    repeated: bool = False
+    """Whether an unanswered earlier try of the same request may have been carried out."""
+
+
+class NoAnswerError(Exception):
+    """A request that got no whole answer: it may or may not have been carried out."""
+
+
+class Transport(Protocol):
+    """One kept-alive way to the centre; used by one thread."""
+
+    def send(self, body: bytes) -> Reply:
+        """POST a gzip body to `_bulk`; NoAnswerError: refused, lost, timed out."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class Part(Protocol):
+    """Some documents that are acknowledged together: a range of a source, or vitals."""
+
+    def build(self) -> Sequence[bytes]:
+        """The `_bulk` items, the same each time."""
+
+    def build_plain(self, item: int) -> bytes | None:
+        """The item in a form that no mapping refuses; None: it has none."""
+
+    def raw_bytes(self, item: int) -> int:
+        """How many bytes of the source the item stands for; 0 for vitals."""

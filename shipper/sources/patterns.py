@@ -1,0 +1,109 @@
+"""Which files the configured patterns name: a cheap scan, done about once a second.
+
+In: glob patterns (`*`, `?`, `[…]`, and `**` for any depth). Out: the regular files there are, each
+with its stat. Names that start with a dot are met only by a pattern that says the dot. It must
+never fail because a folder vanishes or is closed to it, nor follow a link while descending `**`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from shipper.sources.rotation import FileId
+
+_ANY_DEPTH: Final = "**"
+_MAGIC: Final = re.compile(r"[*?\[]")
+Segment = str | re.Pattern[str]
+
+
+class Scanner:
+    """The patterns of one configuration, compiled."""
+
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        *,
+        excluded: frozenset[FileId] = frozenset(),
+        on_error: Callable[[str, OSError], None],
+    ) -> None:
+        """`excluded` folders are never entered: the shipper's own state is not a log."""
+        self._patterns = [_compile(pattern) for pattern in patterns]
+        self._excluded = excluded
+        self._on_error = on_error
+
+    def scan(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Every regular file that a pattern names; one that several name comes several times."""
+        for segments in self._patterns:
+            yield from self._walk("/", segments)
+
+    def _walk(
+        self, folder: str, segments: Sequence[Segment]
+    ) -> Iterator[tuple[str, os.stat_result]]:
+        first, rest = segments[0], segments[1:]
+        if first == _ANY_DEPTH:
+            yield from self._walk(folder, rest)
+            for entry in self._entries(folder):
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                    yield from self._walk(entry.path, segments)
+        elif isinstance(first, str):
+            if not rest and self._is_excluded(folder):
+                return
+            yield from self._step(os.path.join(folder, first), rest)  # noqa: PTH118 - hot, and text
+        else:
+            for entry in self._entries(folder):
+                if first.fullmatch(entry.name) is not None:
+                    yield from self._step(entry.path, rest)
+
+    def _step(self, path: str, rest: Sequence[Segment]) -> Iterator[tuple[str, os.stat_result]]:
+        if rest:
+            yield from self._walk(path, rest)
+            return
+        try:
+            found = os.stat(path)  # noqa: PTH116 - hot, and text
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            self._on_error(path, error)
+            return
+        if stat.S_ISREG(found.st_mode):
+            yield path, found
+
+    def _is_excluded(self, folder: str) -> bool:
+        try:
+            return bool(self._excluded) and _file_id(os.stat(folder)) in self._excluded  # noqa: PTH116
+        except OSError:
+            return False
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                if self._is_excluded(folder):
+                    return []
+                return sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            self._on_error(folder, error)
+            return []
+
+
+def _file_id(found: os.stat_result) -> FileId:
+    return found.st_dev, found.st_ino
+
+
+def _compile(pattern: str) -> list[Segment]:
+    segments: list[Segment] = []
+    for text in os.path.abspath(pattern).split("/")[1:]:  # noqa: PTH100 - a pattern is no path
+        if text == _ANY_DEPTH or not _MAGIC.search(text):
+            segments.append(text)
+        else:
+            shown = r"" if text.startswith(".") else r"(?!\.)"
+            segments.append(re.compile(shown + fnmatch.translate(text)))
+    if segments[-1] == _ANY_DEPTH:
+        segments.append(re.compile(r"(?!\.).*", re.DOTALL))
+    return segments

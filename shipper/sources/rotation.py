@@ -1,0 +1,79 @@
+"""Where a followed file went: renamed, rotated while nobody looked, or gone.
+
+In: paths and (device, inode) pairs. Out: paths and stats of files beside them. It must never take
+a file for another because of its name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+FileId = tuple[int, int]
+"""Device and inode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that is not followed yet."""
+
+    path: str
+    stat: os.stat_result
+    first_path: str
+    """The path that it had at first, as far as one can tell."""
+
+    @property
+    def file_id(self) -> FileId:
+        """Device and inode."""
+        return self.stat.st_dev, self.stat.st_ino
+
+
+def find_path(paths: tuple[str, ...], file_id: FileId) -> str | None:
+    """Where a file is now: at one of `paths`, or beside them under another name; None: gone."""
+    for path in paths:
+        try:
+            found = os.stat(path)  # noqa: PTH116 - paths may hold bytes that are no UTF-8
+        except OSError:
+            continue
+        if (found.st_dev, found.st_ino) == file_id:
+            return path
+    for folder in {os.path.dirname(path) for path in paths}:  # noqa: PTH120
+        path_now = _find_in_folder(folder, file_id)
+        if path_now is not None:
+            return path_now
+    return None
+
+
+def find_rotated(path: str, since_nanos: int) -> list[Found]:
+    """The files that rotation named after `path` (`app.log.1`, `app.log-20260103`), oldest first.
+
+    Only those written to at or after `since_nanos`.
+    """
+    folder, name = os.path.split(path)
+    rotated = re.compile(re.escape(name) + r"[.-]\d[\dT_.:-]*")
+    try:
+        with os.scandir(folder) as entries:
+            found = [
+                Found(entry.path, entry.stat(), path)
+                for entry in entries
+                if rotated.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+            ]
+    except OSError:
+        return []
+    since = [file for file in found if file.stat.st_mtime_ns >= since_nanos]
+    return sorted(since, key=lambda file: file.stat.st_mtime_ns)
+
+
+def _find_in_folder(folder: str, file_id: FileId) -> str | None:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.inode() != file_id[1] or not entry.is_file(follow_symlinks=False):
+                    continue
+                found = entry.stat(follow_symlinks=False)
+                if (found.st_dev, found.st_ino) == file_id:
+                    return entry.path
+    except OSError:
+        return None
+    return None

@@ -1,0 +1,484 @@
+"""Following files: finding them, knowing them again after rotation and restart, reading them.
+
+In: glob patterns, and what the state folder knows. Out: parts of records, to be acknowledged. Each
+(device, inode) is one source, under the first path it was seen as, until it is deleted, truncated
+or replaced. A source's row, and a cut in a line, are on disk before a record that rests on them is
+given out. It must never forget a file that still has unread bytes without declaring a gap.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from shipper.ports import Clock
+from shipper.sources.patterns import Scanner
+from shipper.sources.rotation import FileId, Found, find_path, find_rotated
+from shipper.sources.source import LogPart, ReplacedError, Source, open_file
+from shipper.wire.record import RecordBuilder
+from shipper.wire.state import (
+    FINGERPRINT_BYTES,
+    Checkpoint,
+    Closed,
+    Cut,
+    Entry,
+    Journal,
+    Progress,
+    SourceRow,
+    fingerprint,
+)
+from shipper.wire.times import NANOS_PER_SECOND, format_time, parse_time
+
+PARTIAL_IDLE_SECONDS: Final = 5.0
+"""A last line without newline is sent once its file was quiet for so long."""
+_ROTATED_PARTIAL_IDLE_SECONDS: Final = 1.0
+DELETED_QUIET_SECONDS: Final = 60.0
+RENAMED_QUIET_SECONDS: Final = 300.0
+OPEN_FILES_LIMIT: Final = 512
+_HOT_SECONDS: Final = 10.0
+"""A file that changed this lately is looked at with every poll, others with every rescan."""
+
+
+class JournalWriter(Protocol):
+    """Where entries become durable."""
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Return once they are; StateError: none is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Bytes that were not read, or may not have been (`end` equal to `start`: not known)."""
+
+    source: int | None
+    path: str
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TailPorts:
+    """What the tail asks of the rest of the agent."""
+
+    journal: JournalWriter
+    clock: Clock
+    make_builder: Callable[[SourceRow], RecordBuilder]
+    on_row: Callable[[SourceRow], None]
+    """A row is durable: tell the centre."""
+    on_gap: Callable[[Gap], None]
+
+
+class Tail:
+    """All files of one configuration. One thread's."""
+
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        ports: TailPorts,
+        *,
+        excluded: frozenset[FileId] = frozenset(),
+        open_files_limit: int = OPEN_FILES_LIMIT,
+    ) -> None:
+        """`excluded`: folders that hold no logs, such as the shipper's own state."""
+        self._ports = ports
+        self._scanner = Scanner(patterns, excluded=excluded, on_error=self._note_unreadable)
+        self._open_files_limit = open_files_limit
+        self._sources: dict[int, Source] = {}
+        self._by_file: dict[FileId, Source] = {}
+        self._ready: dict[int, Source] = {}
+        """Sources that may have something to read, the one that waited longest first."""
+        self._last_at_path: dict[str, Source] = {}
+        self._unreadable: dict[str, str] = {}
+        self._next_source = 0
+        self._draining = False
+        self._left_out = False
+        """Whether a file waits because too many others are open."""
+
+    @property
+    def sources(self) -> Iterable[Source]:
+        """Every source that is not closed."""
+        return self._sources.values()
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Paths that can't be read, and why."""
+        return dict(self._unreadable)
+
+    def load(self, journal: Journal, checkpoint: Checkpoint) -> None:
+        """Know again what earlier runs followed."""
+        self._next_source = journal.next_source
+        for number, rows in sorted(journal.rows.items()):
+            if number in journal.closed:
+                continue
+            progress = checkpoint.sources.get(number) or Progress(acked=0, size=0)
+            source = Source(rows, cuts=journal.cuts.get(number, ()), progress=progress)
+            before = self._by_file.get(source.file_id)
+            if before is not None:  # an earlier run saw it truncated, and died before all was said
+                self._declare_lost(before, "truncated, and the shipper ended before it was stored")
+                self._end(before)
+            self._add(source)
+
+    def rescan(self) -> None:
+        """Look for new, moved and vanished files."""
+        known_unreadable, self._unreadable = self._unreadable, {}
+        self._left_out = False
+        seen: set[FileId] = set()
+        new: list[Found] = []
+        for path, stat in self._scanner.scan():
+            file_id = (stat.st_dev, stat.st_ino)
+            if file_id in seen:
+                continue
+            seen.add(file_id)
+            source = self._by_file.get(file_id)
+            if source is None:
+                new.append(Found(path, stat, path))
+            else:
+                source.path = path
+                source.missing_at = None
+                self._note_stat(source, stat)
+        for source in [s for s in self._by_file.values() if s.file_id not in seen]:
+            self._look_for(source)
+        self._start(self._missed_successors(new, seen) + new)
+        self._close_quiet()
+        for path, why in self._unreadable.items():
+            if path not in known_unreadable:
+                self._ports.on_gap(Gap(source=None, path=path, start=0, end=0, reason=why))
+
+    def poll(self) -> None:
+        """Look at the open files that changed lately."""
+        now = self._ports.clock.monotonic()
+        for source in self._by_file.values():
+            if source.file is not None and now - source.grown_at < _HOT_SECONDS:
+                self._note_stat(source, os.fstat(source.file))
+
+    def read_parts(self, budget_bytes: int) -> Iterator[LogPart]:
+        """Parts of about `budget_bytes` together, in turn from every source that has some."""
+        while budget_bytes > 0 and self._ready:
+            source = self._ready.pop(next(iter(self._ready)))
+            part = self._read(source)
+            if part is not None:
+                self._note_ready(source)
+                budget_bytes -= part.end - part.start
+                yield part
+
+    def cut_partials(self) -> None:
+        """Make records of last lines without newline that nobody finishes."""
+        now = self._ports.clock.monotonic()
+        due = [source for source in self._sources.values() if self._is_partial_due(source, now)]
+        cuts = [Cut(source=source.number, offset=source.target) for source in due]
+        self._ports.journal.append(cuts)
+        for source, cut in zip(due, cuts, strict=True):
+            source.cuts.append(cut.offset)
+            source.barren_size = -1
+            self._note_ready(source)
+
+    def begin_drain(self) -> None:
+        """From now on read to the ends that files have at this moment; call `rescan` first."""
+        self._draining = True
+        for source in self._by_file.values():
+            if source.file is not None:
+                self._note_stat(source, os.fstat(source.file))
+            source.until = max(source.size, source.offset)
+            self._note_ready(source)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether every source was read to its end at the drain's begin, or can't be read."""
+        return (
+            not self._ready
+            and not self._left_out
+            and not any(
+                source.has_partial and not source.ended and not source.error
+                for source in self._sources.values()
+            )
+        )
+
+    def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
+        """The centre has `part`, `dead_bytes` of it as dead letters."""
+        source = self._sources[part.source]
+        source.acks.add(part.start, part.end, part.tail)
+        source.dead_lettered += dead_bytes
+
+    def note_published(self, row: SourceRow) -> None:
+        """The centre has the row's document; rows are published in their order."""
+        source = self._sources.get(row.source)
+        if source is not None:
+            source.published_rows += 1
+
+    def note_gap_published(self, number: int) -> None:
+        """The centre has a gap's document."""
+        source = self._sources.get(number)
+        if source is not None:
+            source.unpublished_gaps -= 1
+
+    def close_settled(self) -> list[Source]:
+        """Forget the sources that ended and are acknowledged whole; which they were."""
+        settled = [
+            source
+            for source in self._sources.values()
+            if source.ended
+            and source.is_settled
+            and source.published_rows >= len(source.rows)
+            and not source.unpublished_gaps
+        ]
+        self._ports.journal.append(
+            [Closed(source=source.number, end=source.offset) for source in settled]
+        )
+        for source in settled:
+            del self._sources[source.number]
+            if self._last_at_path.get(source.first_path) is source:
+                del self._last_at_path[source.first_path]
+        return settled
+
+    def close(self) -> None:
+        """Let go of every descriptor."""
+        for source in self._sources.values():
+            source.close()
+
+    # ---- finding
+
+    def _add(self, source: Source) -> None:
+        self._sources[source.number] = source
+        self._by_file[source.file_id] = source
+        self._last_at_path[source.first_path] = source
+        source.grown_at = self._ports.clock.monotonic()
+
+    def _note_stat(self, source: Source, stat: os.stat_result) -> None:
+        if source.note_stat(stat):
+            source.grown_at = self._ports.clock.monotonic()
+        self._note_ready(source)
+
+    def _note_ready(self, source: Source) -> None:
+        if not source.ended and (source.has_unread or not source.is_verified):
+            self._ready.setdefault(source.number, source)
+
+    def _look_for(self, source: Source) -> None:
+        """No pattern names it now: it was renamed, or is gone."""
+        if source.missing_at is None:
+            source.missing_at = self._ports.clock.monotonic()
+        if source.file is not None:
+            self._note_stat(source, os.fstat(source.file))
+            return
+        path = find_path((source.path, source.first_path), source.file_id)
+        if path is None:
+            self._end_vanished(source)
+            return
+        source.path = path
+        try:
+            stat = os.stat(path)  # noqa: PTH116 - as in rotation.py
+        except OSError:
+            return  # moved again: the next rescan looks again
+        self._note_stat(source, stat)
+
+    def _missed_successors(self, new: Sequence[Found], seen: set[FileId]) -> list[Found]:
+        """Files that had a followed path and were rotated away between two looks at it."""
+        missed: list[Found] = []
+        for file in new:
+            before = self._last_at_path.get(file.path)
+            if before is None:
+                continue
+            # what was not written to since the watch began is older than the watch
+            since = parse_time(before.rows[0].at) - NANOS_PER_SECOND
+            for rotated in find_rotated(file.path, since):
+                if rotated.file_id not in self._by_file and rotated.file_id not in seen:
+                    seen.add(rotated.file_id)
+                    missed.append(rotated)
+        return missed
+
+    def _start(self, files: Sequence[Found]) -> None:
+        """Follow new files; their rows are durable when this returns."""
+        opened: list[tuple[Source, Found, int]] = []
+        files = [file for file in files if file.stat.st_size]
+        try:
+            for file in files[: self._make_room(len(files))]:
+                started = self._open_new(file, self._next_source + len(opened))
+                if started is not None:
+                    opened.append(started)
+            self._ports.journal.append([source.rows[0] for source, _, _ in opened])
+        except BaseException:
+            for _, _, descriptor in opened:
+                os.close(descriptor)
+            raise
+        self._next_source += len(opened)
+        for source, file, descriptor in opened:
+            self._add(source)
+            source.path = file.path
+            source.file = descriptor
+            source.note_stat(file.stat)
+            if self._draining:
+                source.until = source.size
+            self._note_ready(source)
+            self._ports.on_row(source.rows[0])
+
+    def _open_new(self, file: Found, number: int) -> tuple[Source, Found, int] | None:
+        """A source for a file that has a first byte to know it by; None: not now."""
+        try:
+            descriptor = open_file(file.path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._note_unreadable(file.path, error)
+            return None
+        try:
+            stat = os.fstat(descriptor)
+            head = os.pread(descriptor, FINGERPRINT_BYTES, 0)
+        except OSError as error:
+            os.close(descriptor)
+            self._note_unreadable(file.path, error)
+            return None
+        if (stat.st_dev, stat.st_ino) != file.file_id or not head:
+            os.close(descriptor)  # replaced since: the next rescan sees what it is now
+            return None
+        row = self._make_row(number, file.first_path, file.file_id, head, 0)
+        return Source([row]), Found(file.path, stat, file.first_path), descriptor
+
+    def _make_row(
+        self, number: int, path: str, file_id: FileId, head: bytes, from_offset: int
+    ) -> SourceRow:
+        now = format_time(self._ports.clock.now_nanos())
+        return SourceRow(
+            source=number,
+            path=path,
+            device=file_id[0],
+            inode=file_id[1],
+            fingerprint=fingerprint(head),
+            fingerprint_bytes=len(head),
+            day=now[:10],
+            from_offset=from_offset,
+            at=now,
+        )
+
+    def _note_unreadable(self, path: str, error: OSError) -> None:
+        self._unreadable[path] = error.strerror or str(error)
+
+    # ---- reading
+
+    def _read(self, source: Source) -> LogPart | None:
+        try:
+            if source.file is None:
+                if not self._make_room(1):
+                    return None  # the next rescan tries again
+                source.open()
+            self._renew_day(source)
+            records = source.read()
+        except ReplacedError as error:
+            self._end_replaced(source, str(error))
+            return None
+        except FileNotFoundError:
+            self._look_for(source)
+            return None
+        except OSError as error:
+            source.error = str(error)
+            return None
+        source.error = ""
+        if not records:
+            return None
+        start, end, tail = source.take(records)
+        row, _ = source.row_at(start)
+        return LogPart(
+            source=source.number,
+            start=start,
+            end=end,
+            tail=tail,
+            records=records,
+            read_at_nanos=self._ports.clock.now_nanos(),
+            builder=source.builder(row, self._ports.make_builder),
+        )
+
+    def _renew_day(self, source: Source) -> None:
+        """From midnight on records go to the new day's index; what may have been sent stays."""
+        today = format_time(self._ports.clock.now_nanos())[:10]
+        if source.rows[-1].day == today:
+            return
+        from_offset = max(source.offset, source.adopted_size)
+        row = self._make_row(
+            source.number, source.first_path, source.file_id, source.read_head(), from_offset
+        )
+        self._ports.journal.append([row])
+        source.rows.append(row)
+        self._ports.on_row(row)
+
+    def _is_partial_due(self, source: Source, now: float) -> bool:
+        if source.ended or not source.has_partial:
+            return False
+        quiet = now - source.grown_at
+        if source.missing_at is not None and quiet >= _ROTATED_PARTIAL_IDLE_SECONDS:
+            return True
+        return self._draining or quiet >= PARTIAL_IDLE_SECONDS
+
+    # ---- letting go
+
+    def _make_room(self, wanted: int) -> int:
+        """How many of `wanted` files may be opened now; lets go of those that were quiet longest.
+
+        The others have to wait for the next rescan.
+        """
+        opened = [source for source in self._by_file.values() if source.file is not None]
+        room = self._open_files_limit - len(opened)
+        if room < wanted:
+            idle = [
+                source
+                for source in opened
+                if source.is_settled and not source.has_unread and not source.has_partial
+            ]
+            idle.sort(key=lambda source: source.grown_at)
+            for source in idle[: wanted - room]:
+                source.close()
+                room += 1
+        self._left_out |= room < wanted
+        return min(room, wanted)
+
+    def _close_quiet(self) -> None:
+        """Let go of renamed and deleted files that are shipped and quiet."""
+        now = self._ports.clock.monotonic()
+        for source in [s for s in self._by_file.values() if s.missing_at is not None]:
+            if source.file is None or source.has_unread or not source.is_settled:
+                continue
+            if source.has_partial:
+                continue
+            quiet = now - max(source.grown_at, source.missing_at or 0.0)
+            is_deleted = os.fstat(source.file).st_nlink == 0
+            if is_deleted and quiet >= DELETED_QUIET_SECONDS:
+                self._end(source)
+            elif not is_deleted and quiet >= RENAMED_QUIET_SECONDS:
+                source.close()
+
+    def _end_vanished(self, source: Source) -> None:
+        """It was deleted while no descriptor held it."""
+        if not source.is_verified:
+            self._declare_lost(source, "removed while the shipper was not running")
+        elif source.largest_size > source.offset:
+            self._declare_lost(source, "removed before it was read")
+        self._end(source)
+
+    def _end_replaced(self, source: Source, why: str) -> None:
+        """Truncated or overwritten: the same file id is another source from here on."""
+        self._declare_lost(source, f"truncated or replaced: {why}")
+        self._end(source)
+        try:
+            stat = os.stat(source.path)  # noqa: PTH116 - as in rotation.py
+        except OSError:
+            return
+        if source.missing_at is None and (stat.st_dev, stat.st_ino) == source.file_id:
+            self._start([Found(source.path, stat, source.path)])
+
+    def _declare_lost(self, source: Source, reason: str) -> None:
+        source.unpublished_gaps += 1
+        self._ports.on_gap(
+            Gap(
+                source=source.number,
+                path=source.first_path,
+                start=source.offset,
+                end=max(source.largest_size, source.offset),
+                reason=reason,
+            )
+        )
+
+    def _end(self, source: Source) -> None:
+        source.ended = True
+        source.close()
+        self._by_file.pop(source.file_id, None)
+        self._ready.pop(source.number, None)

@@ -1,0 +1,232 @@
+"""The state folder: the only things a shipper must not forget, on disk in the right order.
+
+In: the folder's path and who the machine is. Out: the stream, what earlier runs knew of each
+source, and durable appends. One process at a time: the `lock` is held as long as the object is
+open. It must never return from `append` before the disk has the entry, and never fail because a
+file is damaged: a damaged journal begins a new stream, a damaged checkpoint reads again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from shipper.errors import StateError
+from shipper.narration import narrate
+from shipper.wire import state
+from shipper.wire.state import Checkpoint, DeadLetter, Entry, Journal, Stream
+
+_STREAM_RANDOM_BYTES: Final = 10
+_sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macOS has fsync alone
+_FILE_MODE: Final = 0o600
+_MACHINE_ID_PATHS: Final = ("/etc/machine-id", "/var/lib/dbus/machine-id")
+
+
+class StateFolder:
+    """An opened and locked state folder."""
+
+    def __init__(self, directory: Path, *, instance_id: str, now: str) -> None:
+        """Open it, creating what is missing.
+
+        Raises:
+            StateError: it can't be used, or another shipper holds it.
+        """
+        self.directory = directory
+        self.notices: list[str] = []
+        """What was found damaged and what was done about it, for the birth document and stderr."""
+        self._is_new_stream = False
+        self._dead_letters_lock = threading.Lock()
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = self._acquire_lock()
+            self.stream = self._load_stream(instance_id, now)
+            self.journal = self._load_journal(now)
+            self._journal_file = os.open(self._path("sources"), os.O_WRONLY | os.O_CLOEXEC)
+            os.ftruncate(self._journal_file, self.journal.valid_bytes)
+            self._journal_bytes = self.journal.valid_bytes
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write entries to the journal; when this returns they survive a power cut.
+
+        Raises:
+            StateError: the disk took none of them (full, read-only). Nothing was used yet.
+        """
+        if not entries:
+            return
+        data = b"".join(map(state.format_entry, entries))
+        try:
+            _write_all(self._journal_file, data, self._journal_bytes)
+            _sync(self._journal_file)
+        except OSError as error:
+            # half a line must not stand before the next one
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._journal_file, self._journal_bytes)
+            raise self._unusable(error) from error
+        self._journal_bytes += len(data)
+
+    def load_checkpoint(self) -> Checkpoint:
+        """The last checkpoint, or an empty one where it is missing, damaged or another stream's."""
+        empty = Checkpoint(stream=self.stream.stream, saved_at="")
+        try:
+            found = state.parse_checkpoint(self._path("checkpoint").read_bytes())
+        except FileNotFoundError:
+            return empty
+        except (OSError, ValueError) as error:
+            self._notice(f"the checkpoint can't be read ({error}); every source is read again")
+            return empty
+        return found if found.stream == self.stream.stream else empty
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint; OSError: it stays as it was, and only lags."""
+        _replace(self._path("checkpoint"), state.format_checkpoint(checkpoint), sync=True)
+
+    def append_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Write dead letters; when this returns they survive a power cut. OSError: none may have.
+
+        Any thread may call it.
+        """
+        data = b"".join(map(state.format_dead_letter, letters))
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        with self._dead_letters_lock:
+            file = os.open(self._path("dead-letters.jsonl"), flags, _FILE_MODE)
+            try:
+                size = os.fstat(file).st_size
+                if size and os.pread(file, 1, size - 1) != b"\n":
+                    data = b"\n" + data  # a torn letter of an earlier run must not swallow this one
+                _write_all(file, data, None)
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+    def save_status(self, text: str) -> None:
+        """Replace `status.json`, which `shipper status` reads; OSError: it stays as it was."""
+        _replace(self._path("status.json"), text.encode(), sync=False)
+
+    def close(self) -> None:
+        """Release the lock."""
+        os.close(self._journal_file)
+        os.close(self._lock)
+
+    def _path(self, name: str) -> Path:
+        return self.directory / name
+
+    def _acquire_lock(self) -> int:
+        file = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(file)
+            raise StateError(
+                f"the state folder {self.directory} is in use",
+                why="another shipper holds its lock",
+                next_step="stop the other one, or give this one a [state] directory of its own",
+            ) from error
+        return file
+
+    def _load_stream(self, instance_id: str, now: str) -> Stream:
+        machine_id = read_machine_id()
+        try:
+            found = state.parse_stream(self._path("stream").read_bytes())
+        except FileNotFoundError:
+            pass
+        except ValueError as error:
+            self._notice(f"the stream file is damaged ({error}); a new stream begins")
+        else:
+            if (found.instance_id, found.machine_id) == (instance_id, machine_id):
+                return found
+            self._notice(
+                f"the state folder is from {found.instance_id} (machine {found.machine_id or '?'});"
+                " a new stream begins"
+            )
+        return self._new_stream(instance_id, machine_id, now)
+
+    def _new_stream(self, instance_id: str, machine_id: str, now: str) -> Stream:
+        stream = Stream(
+            stream=secrets.token_hex(_STREAM_RANDOM_BYTES),
+            instance_id=instance_id,
+            machine_id=machine_id,
+            created=now,
+        )
+        _replace(self._path("stream"), state.format_stream(stream), sync=True)
+        self._is_new_stream = True
+        return stream
+
+    def _load_journal(self, now: str) -> Journal:
+        """The stream's journal; one that is missing or damaged ends the stream.
+
+        Numbers of sources that were given before are lost with it, and must not be given to other
+        files under the same stream. The new stream is on disk before the old journal goes.
+        """
+        path = self._path("sources")
+        why = "is missing"
+        try:
+            found = state.parse_journal(path.read_bytes())
+        except FileNotFoundError:
+            found = None
+        except ValueError as error:
+            found = None
+            why = f"is damaged ({error})"
+        if found is not None and found.stream == self.stream.stream:
+            return found
+        if found is None and not self._is_new_stream:
+            self._notice(f"the sources journal {why}; a new stream begins, every file is read anew")
+            self.stream = self._new_stream(self.stream.instance_id, self.stream.machine_id, now)
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(self._path("sources.before"))
+        head = state.format_journal_head(self.stream.stream)
+        _replace(path, head, sync=True)
+        return Journal(stream=self.stream.stream, valid_bytes=len(head))
+
+    def _notice(self, text: str) -> None:
+        self.notices.append(text)
+        narrate("warning", text)
+
+    def _unusable(self, error: OSError) -> StateError:
+        return StateError(
+            f"the state folder {self.directory} can't be used",
+            why=str(error),
+            next_step="give it space and write permission, or choose another [state] directory",
+        )
+
+
+def read_machine_id() -> str:
+    """The machine id of systemd: a folder copied to another machine is another stream."""
+    for path in _MACHINE_ID_PATHS:
+        with contextlib.suppress(OSError):
+            return Path(path).read_text(encoding="ascii", errors="replace").strip()
+    return ""
+
+
+def _write_all(file: int, data: bytes, offset: int | None) -> None:
+    """All of `data` (os.write may take less); at `offset`, or where the file appends."""
+    while data:
+        count = os.write(file, data) if offset is None else os.pwrite(file, data, offset)
+        data = data[count:]
+        offset = None if offset is None else offset + count
+
+
+def _replace(path: Path, data: bytes, *, sync: bool) -> None:
+    """The file has either its old content or the new one, also after a power cut if `sync`."""
+    temporary = path.with_suffix(".new")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
+    try:
+        _write_all(file, data, None)
+        if sync:
+            _sync(file)
+    finally:
+        os.close(file)
+    temporary.replace(path)
+    if sync:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
