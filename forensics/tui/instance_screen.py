@@ -6,7 +6,7 @@ know, the most important first. It must never claim what was not looked at yet.
 
 from __future__ import annotations
 
-import re
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -28,7 +28,6 @@ from forensics.tui.answer import build_answer
 from forensics.tui.calls import AskedSource
 from forensics.tui.cursor_view import CursorView
 from forensics.tui.details import build_details, build_facts
-from forensics.tui.export import save_report
 from forensics.tui.frame import Desk, Frame, content
 from forensics.tui.histogram_view import HistogramView
 from forensics.tui.log_keys import LogKeys
@@ -39,6 +38,8 @@ from forensics.tui.text_pane import Line, TextPane
 
 PANELS: Final = ("timeline", "snapshots", "facts", "report")
 LIVE_SECONDS: Final = 10.0
+PATIENCE: Final = 5
+"""What takes t seconds is asked for no more often than every 5 t."""
 WIDE: Final = 120
 
 T = TypeVar("T")
@@ -74,6 +75,8 @@ class InstanceScreen(Frame):
         self.findings: Sequence[Finding] | None = None
         self.report: ReportModel | None = None
         self.saved: Sequence[Path] = ()
+        self._row_asked_at = time.monotonic()
+        self._row_took_seconds = 0.0
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="answer")
@@ -157,18 +160,36 @@ class InstanceScreen(Frame):
 
     async def _fetch_row(self) -> None:
         only = frozenset((self.row.instance_id,))
-        ledger = await self.desk.calls.ask("ledger of one", self.desk.session.fetch_ledger(only))
+        self._row_asked_at = time.monotonic()
+        try:
+            session = self.desk.session
+            ledger = await self.desk.calls.ask("ledger of one", session.fetch_ledger(only))
+        finally:
+            self._row_took_seconds = time.monotonic() - self._row_asked_at
         for row in ledger.rows:
             if row.instance_id == self.row.instance_id:
                 self.row = row
         self.show_trouble(None)
         self._show_all()
-        self._ask_all()
+
+    async def _refresh(self) -> None:
+        await self._fetch_row()
+        await self._open_log()
+        await self._fetch_answer()
 
     async def _follow(self) -> None:
-        if self.is_current:
-            await self.log_view.fetch_new()
-            self._show_answer()
+        if not self.is_current or not self.log_view.following:
+            return
+        await self.log_view.fetch_new()
+        if time.monotonic() - self._row_asked_at >= PATIENCE * self._row_took_seconds:
+            self._ask("row", self._follow_row)
+
+    async def _follow_row(self) -> None:
+        """The ledger's facts go on too; what changes the answer asks for it anew."""
+        before = self.row
+        await self._fetch_row()
+        if before.state is not self.row.state:
+            self._ask("answer", self._fetch_answer)
 
     # --- showing -------------------------------------------------------------------------------
 
@@ -376,18 +397,17 @@ class InstanceScreen(Frame):
         self.action_show_panel(PANELS[(number + step) % len(PANELS)])
 
     def action_refresh(self) -> None:
-        self._ask("answer", self._fetch_row)
+        self._ask("answer", self._refresh)
 
     def action_export(self) -> None:
         if self.report is None:
             self.say("The report is still being gathered.")
             return
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", self.row.instance_id)[:80].lstrip(".") or "report"
         self.app.push_screen(
             Question(
                 "Write the report to which folder?",
                 "It is made if it is not there. Markdown and HTML, the same facts in both.",
-                value=f"afterimage-{name}",
+                value="post-mortem",
             ),
             self._export,
         )
@@ -400,7 +420,10 @@ class InstanceScreen(Frame):
         target = Path(folder).expanduser()
 
         async def save() -> None:
-            self.saved = await save_report(report, target)
+            from forensics.report.write import RENDERINGS, write_report
+
+            paths = await asyncio.to_thread(write_report, report, target, tuple(RENDERINGS))
+            self.saved = [path.resolve() for path in paths]
             self._show_report()
             self.action_show_panel("report")
             self.query_one("#report", TextPane).scroll_home()

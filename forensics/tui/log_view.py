@@ -30,6 +30,8 @@ from forensics.tui.window import Gap, Row
 
 REST_SECONDS: Final = 0.05
 RETRY_SECONDS: Final = 3.0
+PATIENCE: Final = 5
+"""A histogram that takes t seconds is asked for no more often than every 5 t while following."""
 
 
 class LogView(CursorView):
@@ -77,13 +79,19 @@ class LogView(CursorView):
         self._work: Worker[None] | None = None
         self._rest: Timer | None = None
         self._failed_at = -RETRY_SECONDS
+        self._map_asked_at = 0.0
+        self._map_took_seconds = 0.0
 
     # --- what is shown -------------------------------------------------------------------------
 
     def open_log(self, source: EventSource, query: Query) -> None:
-        """Show a log, from its end: last words first."""
-        self.pager = Pager(source, query)
-        self.load(None)
+        """Show a log from its end, last words first; again: anew, with filters and place kept."""
+        if self.pager is None:
+            self.pager = Pager(source, query)
+            self.load(None)
+        else:
+            self.pager.source = source
+            self.reload()
 
     @property
     def row(self) -> Row | None:
@@ -210,12 +218,22 @@ class LogView(CursorView):
         self.run_work("reading", read)
         self.run_beside("histogram", self.fetch_map)
 
+    def reload(self) -> None:
+        """Read anew where the cursor stands; at the end, stay at the end."""
+        document = self.document
+        at_end = self.cursor >= self.row_count - 1
+        self.load(None if document is None or at_end else start_of(document))
+
     async def fetch_map(self) -> None:
         """Count over time; once it is known, row numbers become estimates of places."""
         pager = self.pager
         if pager is None:
             return
-        await pager.fetch_map()
+        self._map_asked_at = time.monotonic()
+        try:
+            await pager.fetch_map()
+        finally:
+            self._map_took_seconds = time.monotonic() - self._map_asked_at
         window = pager.window
         first = window.first_cursor
         if first is not None:
@@ -413,7 +431,8 @@ class LogView(CursorView):
                 self._move(0)
                 if at_end:
                     self.place(self.row_count - 1)
-                self.run_beside("histogram", self.fetch_map)
+                if time.monotonic() - self._map_asked_at >= PATIENCE * self._map_took_seconds:
+                    self.run_beside("histogram", self.fetch_map)
 
         self.run_work("looking for new events", read)
 

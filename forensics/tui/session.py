@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from forensics.config import Settings
@@ -59,8 +59,9 @@ class LiveSession:
     """A store and an account as the settings name them."""
 
     settings: Settings
-    _store: Store | None = None
-    _counting: Store | None = None
+    _ledger: Ledger = field(default_factory=lambda: Ledger(()))
+    _stores: dict[str, Store] = field(default_factory=dict)
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _account: Account | None = None
 
     @property
@@ -73,14 +74,15 @@ class LiveSession:
         from forensics.ledger.load import load_ledger
 
         problem: ForensicsError | None = None
+        store: Store | None = None
         try:
-            await self._open_store()
+            store = await self._open("ledger")
         except ForensicsError as error:
             problem = error
         warnings: tuple[str, ...] = ()
         try:
-            account, warning = await self._open_account()
-            ledger = await load_ledger(self._store, account, instance_ids)
+            account, warning = await self._open_account(store)
+            ledger = await load_ledger(store, account, instance_ids)
         except ForensicsError as error:
             raise problem or error from None
         if problem is not None:
@@ -89,13 +91,16 @@ class LiveSession:
             warnings = (f"the store was not asked: {problem.what}: {problem.why}",)
         if warning:
             warnings = (*warnings, warning)
-        return replace(ledger, warnings=(*warnings, *ledger.warnings))
+        ledger = replace(ledger, warnings=(*warnings, *ledger.warnings))
+        if not instance_ids:
+            self._ledger = ledger
+        return ledger
 
     async def open_timeline(self, row: InstanceRow) -> EventSource:
         """See `Session.open_timeline`."""
         from forensics.tui.timeline_source import TimelineSource
 
-        return TimelineSource(await self._open_store(), await self._open_counting(), row)
+        return TimelineSource(await self._open("pages"), await self._open("counts"), row)
 
     async def fetch_findings(self, row: InstanceRow) -> Sequence[Finding]:
         """See `Session.fetch_findings`."""
@@ -103,7 +108,7 @@ class LiveSession:
         from forensics.findings.rank import find_all
 
         now = format_time(time.time_ns())
-        return find_all(await read_observed(await self._open_store(), row, now=now))
+        return find_all(await read_observed(await self._open("answer"), row, now=now))
 
     async def fetch_report(self, row: InstanceRow) -> ReportModel:
         """See `Session.fetch_report`."""
@@ -111,32 +116,33 @@ class LiveSession:
         from forensics.report.gather import gather_report
 
         evidence = FolderEvidence(self.settings.evidence)
-        return await gather_report(await self._open_store(), row, evidence)
+        return await gather_report(
+            await self._open("answer"),
+            row,
+            evidence,
+            peers=self._ledger.rows,
+            warnings=self._ledger.warnings,
+        )
 
     async def close(self) -> None:
         """See `Session.close`."""
-        stores = (self._store, self._counting)
-        self._store = self._counting = None
-        for store in stores:
-            if store is not None:
-                await store.close()
+        while self._stores:
+            _, store = self._stores.popitem()
+            await store.close()
 
-    async def _open_store(self) -> Store | None:
-        if self._store is None and self.settings.store is not None:
-            from forensics.store.open import open_store
+    async def _open(self, purpose: str) -> Store | None:
+        """The store, opened once for each purpose: one opening answers one question at a time."""
+        location = self.settings.store
+        if location is None:
+            return None
+        async with self._opening:
+            if purpose not in self._stores:
+                from forensics.store.open import open_store
 
-            self._store = await open_store(self.settings.store)
-        return self._store
+                self._stores[purpose] = await open_store(location)
+            return self._stores[purpose]
 
-    async def _open_counting(self) -> Store | None:
-        """A second opening: an embedded store answers one question at a time in each."""
-        if self._counting is None and self.settings.store is not None:
-            from forensics.store.open import open_store
-
-            self._counting = await open_store(self.settings.store)
-        return self._counting
-
-    async def _open_account(self) -> tuple[Account | None, str]:
+    async def _open_account(self, store: Store | None) -> tuple[Account | None, str]:
         """The account, or None and why there is none to ask."""
         if self._account is None:
             from forensics.aws.account import connect
@@ -146,7 +152,7 @@ class LiveSession:
                     connect, self.settings.profile, self.settings.region
                 )
             except UsageError as error:
-                if self._store is None:
+                if store is None:
                     raise
                 return None, f"the account was not asked: {error.what}: {error.why}"
         return self._account, ""
