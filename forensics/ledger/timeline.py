@@ -68,11 +68,12 @@ def merge_page(
     the end of time in that direction.
     """
     documents = page.documents
-    beyond = page.more and documents
-    if before is not None:  # backward, as in `Store.page`
-        low, high = (documents[0].cursor if beyond else None), before
-    else:
-        low, high = after, (documents[-1].cursor if beyond else None)
+    low, high = (None, before) if before is not None else (after, None)
+    if page.more and documents:
+        if before is not None:  # backward, as in `Store.page`
+            low = documents[0].cursor
+        else:
+            high = documents[-1].cursor
     stored = {document.id for document in documents}
     derived = [
         entry
