@@ -1,0 +1,60 @@
+"""`dead-letters list` shows what the centre refused, however damaged the file is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shipper.dead_letters import load_dead_letters, render_json, render_text
+from shipper.errors import StateError
+from shipper.wire.state import DeadLetter, format_dead_letter
+
+LETTER = DeadLetter(
+    at="2026-01-03T14:05:12.000000000Z",
+    reason="mapper_parsing_exception: \x1b[31mred\nline",
+    index="afterimage-logs-2026.01.03",
+    id="0123456789abcdef-0-0-6-00000000",
+    item=b"{}\n{}\n",
+)
+
+
+def test_no_file_is_the_good_case(tmp_path: Path) -> None:
+    """A shipper that never had a dead letter lists none."""
+    assert ([], []) == load_dead_letters(tmp_path)
+
+
+def test_torn_lines_are_counted_and_passed_over(tmp_path: Path) -> None:
+    """The letters around a damaged line are all there; the damaged ones are named by number."""
+    good = format_dead_letter(LETTER)
+    (tmp_path / "dead-letters.jsonl").write_bytes(
+        good + b'{"at": 3}\n' + good + b"\xff\n" + b"[" * 20_000 + b"\n" + good[:20]
+    )
+    assert ([LETTER, LETTER], [2, 4, 5, 6]) == load_dead_letters(tmp_path)
+
+
+def test_a_letter_is_one_safe_line() -> None:
+    """A reason comes from a server: its control characters and line ends are shown, not obeyed."""
+    assert (
+        "2026-01-03T14:05:12.000000000Z  afterimage-logs-2026.01.03  "
+        "0123456789abcdef-0-0-6-00000000  6 bytes  "
+        r"mapper_parsing_exception: \x1b[31mred\nline"
+        "\n"
+    ) == render_text([LETTER])
+
+
+def test_json_names_the_file(tmp_path: Path) -> None:
+    """Scripts get schema, version, every letter and where the items are."""
+    document = json.loads(render_json(tmp_path, [LETTER], [4]))
+    assert ("afterimage.shipper.dead-letters", 1) == (document["schema"], document["version"])
+    assert str(tmp_path / "dead-letters.jsonl") == document["file"]
+    assert [6] == [one["item_bytes"] for one in document["dead_letters"]]
+    assert [4] == document["unreadable_lines"]
+
+
+def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
+    """What the system refuses is a StateError, never an empty list."""
+    (tmp_path / "dead-letters.jsonl").mkdir()
+    with pytest.raises(StateError, match="can't be read"):
+        load_dead_letters(tmp_path)

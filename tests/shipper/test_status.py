@@ -1,0 +1,137 @@
+"""`status` reads what the agent wrote and judges, beside it, whether the agent still lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipper.errors import ShipperError, StateError, UnreachableError
+from shipper.statistics import Counters, SourceStatistics, Statistics, format_status
+from shipper.status import load_status, render_json, render_text
+
+
+def write_status(folder: Path, *, age_seconds: float = 0.0, **changes: Any) -> None:
+    """A status as the agent writes it, that old."""
+    values: dict[str, Any] = {
+        "stream": "0123456789abcdef0123",
+        "run": 2,
+        "pid": os.getpid(),
+        "at": "2026-01-03T14:05:12.000000000Z",
+        "started_at": "2026-01-03T14:00:00.000000000Z",
+        "state": "running",
+        "output": "ok",
+        "last_answer_at": "2026-01-03T14:05:11.000000000Z",
+        "last_error": "",
+        "counters": Counters(
+            read_bytes=30, acked_bytes=20, pending_bytes=7, dropped_bytes=1, dead_lettered_bytes=2
+        ),
+        "sources": (
+            SourceStatistics(source=0, path="/var/log/a\x1b.log", size=40, read=30, acked=20),
+        ),
+        "unreadable": {"/var/log/b.log": "Permission denied"},
+    }
+    file = folder / "status.json"
+    file.write_text(format_status(Statistics(**(values | changes))))
+    at = time.time() - age_seconds
+    os.utime(file, (at, at))
+
+
+def dead_pid() -> int:
+    """The number of a process that has just ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait(timeout=30)
+    return process.pid
+
+
+def test_a_fresh_status_of_a_living_process_runs(tmp_path: Path) -> None:
+    """The verdict comes first, then the centre, the bytes, the files and what can't be read."""
+    write_status(tmp_path)
+    status = load_status(tmp_path)
+    assert status.is_running
+    assert [
+        f"running, process {os.getpid()}, wrote 0 s ago",
+        "stream 0123456789abcdef0123, run 2, since 2026-01-03T14:00:00.000000000Z",
+        "output ok, last answer 2026-01-03T14:05:11.000000000Z",
+        "bytes: read 30, acked 20, pending 7, dropped 1, dead_lettered 2",
+        r"  /var/log/a\x1b.log: acked 20 of 40 bytes (source 0)",
+        "  /var/log/b.log: can't be read: Permission denied",
+    ] == render_text(status).splitlines()
+
+
+def test_json_is_the_agents_document_and_the_judgement(tmp_path: Path) -> None:
+    """Scripts get schema, version and every value, with liveness beside them."""
+    write_status(tmp_path)
+    document = json.loads(render_json(load_status(tmp_path)))
+    assert ("afterimage.shipper.status", 1) == (document["schema"], document["version"])
+    assert (True, True, 20) == (
+        document["is_running"], document["process_lives"], document["counters"]["acked_bytes"],
+    )  # fmt: skip
+
+
+def test_a_dead_process_does_not_run(tmp_path: Path) -> None:
+    """A status that a killed shipper left behind is told with its age."""
+    write_status(tmp_path, pid=dead_pid(), age_seconds=90)
+    status = load_status(tmp_path)
+    assert not status.is_running
+    assert "not running" in status.verdict
+    assert "is gone, it last wrote 90 s ago" in status.verdict
+
+
+def test_an_old_status_of_a_living_process_hangs(tmp_path: Path) -> None:
+    """A number may have been given to somebody else: it isn't called running."""
+    write_status(tmp_path, age_seconds=300)
+    status = load_status(tmp_path)
+    assert not status.is_running
+    assert "last wrote 300 s ago: it hangs, or it is another one" in status.verdict
+
+
+def test_a_shipper_that_stopped_says_so(tmp_path: Path) -> None:
+    """The last status of an orderly end is not taken for life."""
+    write_status(tmp_path, state="stopped", pid=dead_pid())
+    assert "stopped in good order" in load_status(tmp_path).verdict
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**70, True, "1", None])
+def test_a_number_that_is_no_process_does_not_live(tmp_path: Path, pid: object) -> None:
+    """Nothing is signalled that isn't one process: 0 and -1 would mean whole groups."""
+    write_status(tmp_path, pid=pid)
+    assert not load_status(tmp_path).process_lives
+
+
+def test_no_status_is_unreachable(tmp_path: Path) -> None:
+    """Where no shipper ever wrote, exit 3 and how to start one."""
+    with pytest.raises(UnreachableError, match="no shipper runs on"):
+        load_status(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b"\xff\xfe", b"{}", b'{"schema": "x", "version": 1}', b"[" * 20_000]
+)
+def test_a_damaged_status_says_so(tmp_path: Path, data: bytes) -> None:
+    """Torn, of another program or another version: an error with what to do."""
+    (tmp_path / "status.json").write_bytes(data)
+    with pytest.raises(StateError, match=r"status\.json is damaged"):
+        load_status(tmp_path)
+
+
+def test_a_folder_in_its_place_can_not_be_read(tmp_path: Path) -> None:
+    """What the system refuses is a StateError, never a traceback."""
+    (tmp_path / "status.json").mkdir()
+    with pytest.raises(ShipperError, match="can't be read"):
+        load_status(tmp_path)
+
+
+def test_a_status_without_its_parts_is_still_shown(tmp_path: Path) -> None:
+    """A status whose lists are missing or odd is rendered as far as it goes."""
+    write_status(tmp_path)
+    document = json.loads((tmp_path / "status.json").read_text())
+    document |= {"counters": 3, "sources": [4], "unreadable": []}
+    (tmp_path / "status.json").write_text(json.dumps(document))
+    assert render_text(load_status(tmp_path)).startswith("running, process ")
