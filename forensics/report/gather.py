@@ -15,13 +15,13 @@ from typing import Any, Final
 from forensics import __version__
 from forensics.errors import ForensicsError
 from forensics.evidence.chain import Entry
-from forensics.evidence.custody import CustodyLog, case_prefix
-from forensics.evidence.log import ChainedLog
+from forensics.evidence.custody import CustodyEntry, CustodyLog
 from forensics.findings.finding import RECORDS_LOOKED_AT, Observed
 from forensics.findings.observe import read_last, read_observed
 from forensics.findings.rank import find_all
 from forensics.ledger.model import InstanceRow
 from forensics.ports import EvidenceStore
+from forensics.quarantine.journal import Journal
 from forensics.report.completeness import read_completeness
 from forensics.report.model import (
     BarRow,
@@ -206,8 +206,8 @@ def _limits(
         limits.append("No store was asked: logs, completeness and last words are not in here.")
     if any(source.verdict is Verdict.OPEN for source in completeness):
         limits.append(
-            "Sources marked `not closed` have no known end: the shipper sent no closing record "
-            "of them, and a snapshot of the disk may hold more."
+            "Files marked `not closed` have no known end: no closing record came, and a snapshot "
+            "of the disk may hold more."
         )
     if not row.snapshots:
         limits.append("No snapshot of its disks is known: what was not shipped can't be recovered.")
@@ -253,39 +253,45 @@ class _Papers:
                 )
                 for entry in entries
             )
-            papers.register = tuple(_register(entry.at, entry.detail, entry) for entry in entries)
+            papers.register = tuple(_register(entry) for entry in entries if _is_kept(entry))
         except ForensicsError as error:
             warnings.append(f"the custody log: {error}")
         try:
-            journal = ChainedLog(evidence, f"{case_prefix(case_id)}/journal").read()
-            papers.journal = tuple(map(_journal_row, journal))
+            journal = Journal(evidence, case_id)
+            papers.journal = tuple(map(_journal_row, journal.read()))
+            papers.outcome = str(journal.last_outcome().get("outcome", ""))
         except ForensicsError as error:
             warnings.append(f"the quarantine's journal: {error}")
         return papers
 
 
-def _register(at: str, detail: Mapping[str, Any], entry: Any) -> EvidenceRow:
+def _is_kept(entry: CustodyEntry) -> bool:
+    """Whether the entry tells of a thing that is kept, not of an act alone."""
+    return bool(entry.subject) and ("sha256" in entry.detail or "volume_id" in entry.detail)
+
+
+def _register(entry: CustodyEntry) -> EvidenceRow:
+    detail = entry.detail
+    size = f"{detail['size_bytes']} bytes" if "size_bytes" in detail else ""
     return EvidenceRow(
         id=entry.subject,
         kind=entry.action,
-        size=str(detail.get("size_bytes", "")),
+        size=size or (f"{detail['size_gib']} GiB" if "size_gib" in detail else ""),
         digest=str(detail.get("sha256", "")),
-        at=at,
+        at=entry.at,
         note=entry.purpose,
     )
 
 
 def _journal_row(entry: Entry) -> JournalRow:
     body = entry.body
-    rest = {
-        key: value for key, value in body.items() if key not in {"step", "kind", "what", "outcome"}
-    }
+    named = {"event", "run", "step", "effect", "api"}
     return JournalRow(
         at=entry.at,
         step=str(body.get("step", "")),
-        what=str(body.get("kind", "")),
-        outcome=str(body.get("outcome", "")),
-        detail=_flat(rest),
+        what=str(body.get("api") or body.get("effect") or body.get("title") or ""),
+        outcome=str(body.get("event", "")),
+        detail=_flat({key: value for key, value in body.items() if key not in named}),
     )
 
 

@@ -98,7 +98,7 @@ def _instance(model: ReportModel) -> list[str]:
 
 def _completeness(model: ReportModel) -> list[str]:
     rows = (
-        (row.path, render_bytes(row.stored_bytes), render_source(row), f"{row.stream}-{row.source}")
+        (row.path, render_bytes(row.stored_bytes), render_source(row), ", ".join(row.sources))
         for row in model.completeness
     )
     return [
@@ -106,7 +106,7 @@ def _completeness(model: ReportModel) -> list[str]:
         "",
         _text(render_completeness(model)),
         "",
-        *_table(("File", "Stored", "Completeness", "Source"), rows),
+        *_table(("File", "Stored", "Completeness", "Sources"), rows),
     ]
 
 

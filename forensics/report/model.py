@@ -19,42 +19,47 @@ SCHEMA: Final = "afterimage.report/1"
 
 
 class Verdict(StrEnum):
-    """What the stored bytes of one source add up to."""
+    """What the stored bytes of one path add up to."""
 
     COMPLETE = "complete"
-    """Every byte up to its known end is stored."""
-    MISSING = "missing"
-    """Bytes below its known end are not stored; the holes name them."""
+    """Every byte is stored, and the shipper said that there is no more."""
     OPEN = "not closed"
-    """Every byte up to the last stored one is there; nothing tells where the source ended."""
+    """No byte that anyone spoke of is missing; nothing tells what was written after the last."""
+    MISSING = "missing"
+    """Bytes that were there are not stored; the holes name them."""
+    ALTERED = "altered"
+    """A stored record is not the bytes that its id was made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoleRow:
-    """Bytes `[start, end)` that are not stored."""
+    """Bytes `[start, end)` of a source that are not stored; start = end: how many is unknown."""
 
+    source: str
+    """`stream-n`, or empty."""
     start: int
     end: int
     reason: str
-    """Why, as far as the shipper declared it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
-    """One source's completeness: one file that one stream opened."""
+    """One path's completeness: the files that had that path, one after the other."""
 
     path: str
-    stream: str
-    source: int
+    files: int
+    """More than one: it was rotated."""
+    sources: tuple[str, ...]
+    """`stream-n` of each source that read them."""
     stored_bytes: int
-    end: int
-    """Where it ends as far as is known."""
     verdict: Verdict
     holes: tuple[HoleRow, ...] = ()
+    problem: str = ""
+    """What does not verify; empty: everything does."""
 
     @property
     def missing_bytes(self) -> int:
-        """How many bytes the holes hold together."""
+        """How many bytes the holes hold together, as far as their size is known."""
         return sum(hole.end - hole.start for hole in self.holes)
 
 
@@ -197,19 +202,26 @@ class ReportModel:
 
     @property
     def missing_bytes(self) -> int:
-        """Bytes missing from all sources together."""
+        """Bytes missing from all paths together, as far as their number is known."""
         return sum(row.missing_bytes for row in self.completeness)
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes stored of all sources together."""
+        """Bytes stored of all paths together."""
         return sum(row.stored_bytes for row in self.completeness)
 
     @property
     def open_sources(self) -> int:
-        """Sources whose end nobody knows."""
+        """Paths whose end nobody knows."""
         return sum(row.verdict is Verdict.OPEN for row in self.completeness)
 
+    @property
+    def broken_sources(self) -> int:
+        """Paths with holes, or with records that were altered."""
+        return sum(row.verdict in BROKEN for row in self.completeness)
+
+
+BROKEN: Final = frozenset((Verdict.MISSING, Verdict.ALTERED))
 
 BLANKS: Final = (
     ("Impact", "Who noticed what, from when to when, in numbers."),

@@ -37,37 +37,55 @@ def render_headline(model: ReportModel) -> str:
 
 def render_completeness(model: ReportModel) -> str:
     """Is anything missing, in one sentence."""
-    sources = len(model.completeness)
-    if not sources:
-        return "No log of this instance is stored."
-    if model.missing_bytes:
-        worst = [row for row in model.completeness if row.verdict is Verdict.MISSING]
+    count = len(model.completeness)
+    stored = f"{render_bytes(model.stored_bytes)} of {count} {_files(count)}"
+    if not count and model.scope.records:
         return (
-            f"{render_bytes(model.missing_bytes)} are missing from {len(worst)} of "
-            f"{sources} {_files(sources)}; {render_bytes(model.stored_bytes)} are stored."
+            f"{model.scope.records:,} records are stored, but no shipper of ours says what there "
+            "was: completeness can't be judged."
+        )
+    if not count:
+        return "No log of this instance is stored."
+    if any(row.verdict is Verdict.ALTERED for row in model.completeness):
+        broken = sum(row.verdict is Verdict.ALTERED for row in model.completeness)
+        return f"Stored records of {broken} of {count} {_files(count)} were altered."
+    if model.broken_sources:
+        return (
+            f"{render_missing(model.missing_bytes)} missing from {model.broken_sources} of "
+            f"{count} {_files(count)}; {render_bytes(model.stored_bytes)} are stored."
         )
     if model.open_sources:
         return (
-            f"No hole in the {render_bytes(model.stored_bytes)} of {sources} {_files(sources)}; "
-            f"{model.open_sources} not closed: what was written after the last stored byte is "
-            "unknown."
+            f"Nothing known is missing: {stored} are stored. No goodbye came: what was written "
+            "after the last stored byte is unknown."
         )
-    return f"Complete: all {render_bytes(model.stored_bytes)} of {sources} {_files(sources)}."
+    return f"Complete: all {stored}."
+
+
+def render_missing(count: int) -> str:
+    """`100 bytes are`, or `An unknown number of bytes is` where nobody knows how many."""
+    return f"{render_bytes(count)} are" if count else "An unknown number of bytes is"
 
 
 def render_source(row: SourceRow) -> str:
-    """One source's completeness."""
+    """One path's completeness."""
+    rotated = f" in {row.files} files, rotated" if row.files > 1 else ""
+    if row.verdict is Verdict.ALTERED:
+        return f"altered: {row.problem}"
+    if row.verdict is Verdict.MISSING:
+        return f"{render_missing(row.missing_bytes)} missing: " + "; ".join(
+            map(render_hole, row.holes)
+        )
     if row.verdict is Verdict.COMPLETE:
-        return f"complete to byte {row.end:,}"
-    if row.verdict is Verdict.OPEN:
-        return f"no hole up to byte {row.end:,}; not closed"
-    return f"{row.missing_bytes:,} bytes missing: " + "; ".join(map(render_hole, row.holes))
+        return f"complete to byte {row.stored_bytes:,}{rotated}"
+    return f"no hole up to byte {row.stored_bytes:,}{rotated}; not closed"
 
 
 def render_hole(hole: HoleRow) -> str:
-    """A hole: its bytes, and why."""
-    reason = f" ({hole.reason})" if hole.reason else ""
-    return f"[{hole.start:,}, {hole.end:,}){reason}"
+    """A hole: its bytes, of which source, and why."""
+    where = f" of {hole.source}" if hole.source else ""
+    span = f"[{hole.start:,}, {hole.end:,})" if hole.end > hole.start else f"at {hole.start:,}"
+    return f"{span}{where} ({hole.reason})" if hole.reason else f"{span}{where}"
 
 
 def instance_facts(row: InstanceRow) -> list[tuple[str, str]]:

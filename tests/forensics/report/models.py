@@ -86,12 +86,11 @@ def build_model(text: str = "worker died: MemoryError", *, missing: bool = True)
         completeness=(
             SourceRow(
                 path=text,
-                stream="abcdef0123456789",
-                source=1,
+                files=2,
+                sources=("abcdef0123456789-1", text),
                 stored_bytes=5_000_000,
-                end=5_000_100 if missing else 5_000_000,
                 verdict=Verdict.MISSING if missing else Verdict.COMPLETE,
-                holes=(HoleRow(start=10, end=110, reason=text),) if missing else (),
+                holes=(HoleRow(source=text, start=10, end=110, reason=text),) if missing else (),
             ),
         ),
         timeline=(

@@ -178,7 +178,7 @@ def test_an_instance_of_which_nothing_is_known_has_a_report_too(render: object) 
     full = build_model("plain")
     empty = ReportModel(
         case_id="",
-        scope=full.scope,
+        scope=dataclasses.replace(full.scope, records=0),
         instance=dataclasses.replace(full.instance, group="", image_id=""),
         findings=(),
         completeness=(),

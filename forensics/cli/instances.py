@@ -1,0 +1,88 @@
+"""`forensics instances`: every instance that anything has ever mentioned, one line each."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from forensics.cli.options import Invocation, global_options
+
+STATES = ("pending", "running", "stopped", "quarantined", "terminated", "unknown")
+_LAST_WORD_LIMIT = 60
+
+
+@click.command(
+    short_help="List instances: living, set aside and long gone.",
+    help="""\b
+forensics instances --state terminated --state quarantined
+
+List every instance that the store, EC2 or Auto Scaling knows: its id, state, image, group, zone,
+age, last sign of life and last word. EC2 forgets a terminated instance after about an hour; the
+store does not. Newest sign first; times are UTC.
+""",
+)
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(STATES),
+    help="Only those in this state; give it more than once for more.",
+)
+@global_options
+@click.pass_obj
+def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
+    """List instances."""
+    from forensics.cli.documents import INSTANCES_SCHEMA, instance_document
+    from forensics.cli.output import render_table, warn_each, write_json, write_line
+    from forensics.cli.session import load_everything, opened_store_if_set, run_async
+    from forensics.ledger.model import Ledger
+
+    settings = invocation.settings()
+
+    async def load() -> Ledger:
+        async with opened_store_if_set(settings) as store:
+            return await load_everything(settings, store)
+
+    ledger = run_async(load())
+    rows = [row for row in ledger.rows if not states or row.state in states]
+    warn_each(ledger.warnings)
+    if invocation.json:
+        payload = {
+            "instances": [instance_document(row) for row in rows],
+            "warnings": list(ledger.warnings),
+        }
+        write_json(INSTANCES_SCHEMA, payload)
+        return 0
+    table = render_table(
+        ("INSTANCE", "STATE", "IMAGE", "GROUP", "ZONE", "AGE", "LAST SIGN (UTC)", "LAST WORD"),
+        (
+            (
+                row.instance_id,
+                str(row.state),
+                row.image_id or "-",
+                row.group or "-",
+                row.availability_zone or "-",
+                render_age(row.launched_at or row.first_seen_at, time.time_ns()),
+                row.last_sign_at[:19] or "-",
+                row.last_word[:_LAST_WORD_LIMIT] or "-",
+            )
+            for row in rows
+        ),
+    )
+    for line in table:
+        write_line(line)
+    return 0
+
+
+def render_age(at: str, now_nanos: int) -> str:
+    """`4m`, `3h`, `12d` since a wire time; `-` where it is not known."""
+    from shipper.wire.times import NANOS_PER_SECOND, parse_time
+
+    if not at:
+        return "-"
+    seconds = max(0, now_nanos - parse_time(at)) // NANOS_PER_SECOND
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,168 @@
+"""`forensics quarantine`: set a faulty instance aside, by a plan that one can read first."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from forensics.cli.options import Invocation, global_options
+from forensics.errors import ForensicsError, RefusedError
+
+if TYPE_CHECKING:
+    from forensics.config import Settings
+    from forensics.ports import Account
+    from forensics.quarantine.model import Plan
+    from forensics.quarantine.result import QuarantineResult, StepReport
+    from forensics.store.protocol import Store
+
+EXIT_CODES = {"complete": 0, "degraded": 5, "lost": 1}
+
+
+@click.command(
+    short_help="Set an instance aside, with its disks.",
+    help="""\b
+forensics quarantine i-0123456789abcdef0 --dry-run
+forensics quarantine i-0123456789abcdef0 --confirm i-0123456789abcdef0
+
+Take a faulty instance out of its group, snapshot its disks, isolate it, stop it, snapshot again.
+The plan names every call, in which account and region. Nothing is deleted. A run that was cut off
+goes on where it stopped; a second run changes nothing.
+
+Exit codes: 0 complete, 5 degraded, 1 lost, 8 refused. The plan and the steps go to stderr, the
+result to stdout; with --dry-run the plan is the result.
+""",
+)
+@click.argument("instance", metavar="ID")
+@click.option(
+    "--mode",
+    type=click.Choice(("fault", "attack")),
+    default="fault",
+    show_default=True,
+    help="fault: the disk first. attack: the isolation first.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
+@click.option("--confirm", metavar="ID", help="The instance's id again: yes, do it.")
+@click.option("--keep-running", is_flag=True, help="Isolate it, but do not stop it.")
+@click.option("--accept-outage", is_flag=True, help="Go on though too few healthy others are left.")
+@global_options
+@click.pass_obj
+def quarantine(
+    invocation: Invocation,
+    instance: str,
+    mode: str,
+    dry_run: bool,
+    confirm: str | None,
+    keep_running: bool,
+    accept_outage: bool,
+) -> int:
+    """Set an instance aside."""
+    from forensics.cli.output import write_json, write_line
+    from forensics.cli.session import connect_account, run_async
+    from forensics.quarantine.facts import fetch_facts
+    from forensics.quarantine.model import Mode
+    from forensics.quarantine.plan import plan_quarantine
+    from forensics.quarantine.render import render_plan, to_json
+
+    settings = invocation.settings()
+    account = connect_account(settings)
+    plan = plan_quarantine(
+        fetch_facts(account, instance),
+        mode=Mode(mode),
+        keep_running=keep_running,
+        accept_outage=accept_outage,
+    )
+    if dry_run:
+        if invocation.json:
+            body = dict(to_json(plan))
+            write_json(str(body.pop("schema")), body)
+        else:
+            write_line(render_plan(plan).rstrip("\n"))
+        return 0
+    sys.stderr.write(render_plan(plan))
+    if plan.steps:
+        _require_confirmation(instance, confirm)
+    result = run_async(_run(settings, account, plan))
+    if invocation.json:
+        body = dict(result.to_json())
+        write_json(str(body.pop("schema")), body)
+    else:
+        _say_result(result)
+    return EXIT_CODES[str(result.outcome)]
+
+
+async def _run(settings: Settings, account: Account, plan: Plan) -> QuarantineResult:
+    from forensics.evidence.folder import FolderEvidence
+    from forensics.quarantine.run import run_quarantine
+
+    store = await _open_store_if_it_answers(settings)
+    try:
+        return await run_quarantine(
+            plan, account, FolderEvidence(settings.evidence), store=store, on_step=_say_step
+        )
+    finally:
+        if store is not None:
+            await store.close()
+
+
+async def _open_store_if_it_answers(settings: Settings) -> Store | None:
+    """The store for the lifecycle; a dead one must not block containment."""
+    from forensics.cli.output import narrate
+    from forensics.store.open import open_store
+
+    if settings.store is None:
+        return None
+    try:
+        return await open_store(settings.store)
+    except ForensicsError as error:
+        narrate(f"warning: the store will not hear of this quarantine: {error.what}: {error.why}")
+        return None
+
+
+def _say_step(report: StepReport) -> None:
+    from forensics.cli.output import narrate
+
+    place = f"[{report.number}/{report.total}] " if report.total else ""
+    message = f": {report.message}" if report.message else ""
+    narrate(f"{place}{report.title}: {report.state}{message}")
+
+
+def _require_confirmation(instance: str, confirm: str | None) -> None:
+    """The id, typed again: as an option, or at the prompt of a terminal."""
+    from forensics.cli.output import narrate
+    from forensics.safe_text import safe_text
+
+    if confirm is None and sys.stdin.isatty() and sys.stderr.isatty():
+        sys.stderr.write(f"Type the id to go on ({safe_text(instance)}): ")
+        sys.stderr.flush()
+        confirm = sys.stdin.readline().strip()
+    if confirm is None:
+        raise RefusedError(
+            f"{instance} is not quarantined",
+            why="there is no terminal to ask on, and --confirm was not given",
+            next_step=f"read the plan with --dry-run, then give --confirm {instance}",
+        )
+    if confirm != instance:
+        narrate("nothing was done")
+        raise RefusedError(
+            f"{instance} is not quarantined",
+            why=f"{confirm!r} is not its id",
+            next_step=f"give --confirm {instance}",
+        )
+
+
+def _say_result(result: QuarantineResult) -> None:
+    from forensics.cli.output import write_line
+    from forensics.safe_text import safe_text
+
+    write_line(safe_text(f"{result.instance_id}: {result.outcome} ({result.case_id})"))
+    if not any(str(step.state) not in {"already", "skipped"} for step in result.steps):
+        write_line("Nothing changed: all of it was so before.")
+    for reason in result.reasons:
+        write_line(f"  because: {safe_text(reason)}")
+    for note in result.notes:
+        write_line(f"  note: {safe_text(note)}")
+    for snapshot in result.snapshot_ids:
+        pending = " (not readable yet)" if snapshot in result.pending_snapshot_ids else ""
+        write_line(f"  {safe_text(snapshot)}{pending}")

@@ -1,0 +1,212 @@
+"""`forensics raw`: a file's bytes as they were shipped, exactly, or which of them are missing."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forensics.cli.options import Invocation, global_options
+from forensics.errors import ForensicsError, NotFoundError, PartialResultError, UsageError
+from forensics.safe_text import safe_text
+
+if TYPE_CHECKING:
+    from forensics.store.protocol import Store
+
+PATHS_SCHEMA = "afterimage.paths/1"
+RAW_SCHEMA = "afterimage.raw/1"
+_SHOWN_PATHS = 20
+
+
+@click.command(
+    short_help="Print a file's shipped bytes, exactly.",
+    help="""\b
+forensics raw i-0123456789abcdef0 /var/log/app.log > app.log
+forensics raw i-0123456789abcdef0 --list
+
+Write the bytes of a file as the instance's shipper sent them: compare them with `cmp` or
+`sha256sum`. Bytes that are not stored are left out and listed on stderr; the exit code is then 5.
+""",
+)
+@click.argument("instance", metavar="ID")
+@click.argument("path", metavar="[PATH]", required=False)
+@click.option("--list", "list_paths", is_flag=True, help="List the files and what is stored.")
+@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write here.")
+@click.option("--force", is_flag=True, help="Send bytes that are no text to a terminal too.")
+@global_options
+@click.pass_obj
+def raw(
+    invocation: Invocation,
+    instance: str,
+    path: str | None,
+    list_paths: bool,
+    output: Path | None,
+    force: bool,
+) -> int:
+    """Print a file's bytes."""
+    from forensics.cli.session import run_async
+
+    if list_paths:
+        return run_async(_list_paths(invocation, instance))
+    if path is None:
+        raise UsageError(
+            "no PATH is given", next_step=f"list them: forensics raw {instance} --list"
+        )
+    if invocation.json and output is None:
+        raise UsageError(
+            "--json has no place beside the bytes on stdout",
+            next_step="write the bytes to a file with -o FILE, or list files with --list --json",
+        )
+    return run_async(_write_raw(invocation, instance, path, output, force=force))
+
+
+async def _list_paths(invocation: Invocation, instance: str) -> int:
+    from forensics.cli.documents import source_document
+    from forensics.cli.output import render_table, write_json, write_line
+    from forensics.cli.session import find_instance, opened_store
+    from forensics.report.completeness import read_completeness
+    from forensics.report.words import render_source
+
+    async with opened_store(invocation.settings()) as store:
+        row = await find_instance(store, instance)
+        sources = await read_completeness(store, row)
+    if invocation.json:
+        payload: dict[str, Any] = {
+            "instance_id": row.instance_id,
+            "sources": [source_document(source) for source in sources],
+        }
+        write_json(PATHS_SCHEMA, payload)
+        return 0
+    table = render_table(
+        ("PATH", "STORED BYTES", "FILES", "COMPLETENESS"),
+        (
+            (
+                source.path,
+                f"{source.stored_bytes:,}",
+                str(source.files),
+                render_source(source),
+            )
+            for source in sources
+        ),
+    )
+    for line in table:
+        write_line(line)
+    return 0
+
+
+async def _write_raw(
+    invocation: Invocation, instance: str, path: str, output: Path | None, *, force: bool
+) -> int:
+    from forensics.cli.output import narrate, write_json
+    from forensics.cli.session import find_instance, opened_store
+    from forensics.proof.raw import Bytes, read_path
+    from forensics.report.model import HoleRow
+    from forensics.report.words import render_hole, render_missing
+
+    holes: list[HoleRow] = []
+    written = 0
+    async with opened_store(invocation.settings()) as store:
+        row = await find_instance(store, instance)
+        await _require_path(store, row.instance_id, path)
+        with open_sink(output, force=force) as write:
+            async for piece in read_path(store, row.instance_id, path):
+                if isinstance(piece, Bytes):
+                    write(piece.data)
+                    written += len(piece.data)
+                else:
+                    holes.append(HoleRow(**asdict(piece)))
+    missing = sum(hole.end - hole.start for hole in holes)
+    for hole in holes:
+        narrate(f"missing from {path}: {render_hole(hole)}")
+    if invocation.json:
+        payload = {
+            "instance_id": row.instance_id,
+            "path": path,
+            "output": str(output),
+            "written_bytes": written,
+            "missing_bytes": missing,
+            "holes": [asdict(hole) for hole in holes],
+        }
+        write_json(RAW_SCHEMA, payload)
+    if not holes:
+        return 0
+    narrate(f"incomplete: {written:,} bytes are written, {render_missing(missing)} missing")
+    return PartialResultError.exit_code
+
+
+async def _require_path(store: Store, instance_id: str, path: str) -> None:
+    from forensics.proof.sources import load_paths
+
+    paths = await load_paths(store, instance_id)
+    if path in paths:
+        return
+    shown = "\n".join(paths[:_SHOWN_PATHS]) or "none: its shipper sent no file"
+    more = len(paths) - _SHOWN_PATHS
+    raise NotFoundError(
+        f"{instance_id} shipped no file {path}",
+        why=f"{len(paths)} files are known of it" + (f", {more} more than here" * (more > 0)),
+        next_step=f"choose one of:\n{shown}",
+    )
+
+
+@contextlib.contextmanager
+def open_sink(output: Path | None, *, force: bool) -> Iterator[Callable[[bytes], object]]:
+    """Where the bytes go: a file that appears whole, or stdout, guarded where it is a terminal."""
+    if output is None:
+        out = sys.stdout.buffer
+        if force or not sys.stdout.isatty():
+            yield out.write
+        else:
+            guard = TextGuard()
+            yield lambda data: out.write(guard.checked(data))
+        out.flush()
+        return
+    partial = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
+    try:
+        with partial.open("xb") as file:
+            yield file.write
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(output)
+    except OSError as error:
+        raise ForensicsError(
+            f"{output} can't be written",
+            why=error.strerror or str(error),
+            next_step="name a file that you can write with -o",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class TextGuard:
+    """Lets bytes through as long as they are text that can't act on a terminal."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def checked(self, data: bytes) -> bytes:
+        """`data` as it is.
+
+        Raises:
+            UsageError: it holds a control or invisible character, or is no UTF-8.
+        """
+        try:
+            text = self._decoder.decode(data)
+        except UnicodeDecodeError:
+            text = "\0"
+        plain = text.replace("\r\n", "").replace("\n", "").replace("\t", "")
+        if safe_text(plain, len(plain)) != plain:
+            raise UsageError(
+                "these bytes are no plain text",
+                why="they could act on your terminal",
+                next_step="write them to a file with -o FILE, or send them all the same: --force",
+            )
+        return data
