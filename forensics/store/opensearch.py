@@ -1,7 +1,7 @@
 """The fleet's store: an OpenSearch cluster, asked through one client.
 
-In: a URL. Out: the answers of `forensics.store.protocol.Store`. A page takes two requests: the
-first finds which documents and in what order, without content; the second fetches exactly those. It
+In: a URL. Out: the answers of `forensics.store.protocol.Store`. Only short lines come with the
+search that finds them; long ones are found without content and fetched if the page has room. It
 must never write anything but lifecycle documents, nor take a partial answer for a whole one.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from forensics.errors import ForensicsError, PartialResultError, RefusedError, TimedOutError
@@ -20,11 +21,14 @@ from forensics.store.opensearch_query import (
     Hit,
     build_filters,
     build_levels_histogram,
+    build_long_lines,
     build_search,
+    build_short_lines,
     build_source_filters,
     build_source_sort,
     build_time_sort,
     build_time_start,
+    cursor_of,
     index_pattern,
     parse_hits,
 )
@@ -61,8 +65,29 @@ _NANOS_PER_MILLI: Final = NANOS_PER_SECOND // 1000
 
 _SEARCH_PARAMETERS: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
-_Search = Callable[[list[Any] | None, int], Any]
-"""(search_after, size) to hits."""
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of the searches that together make a page."""
+
+    families: frozenset[Family]
+    body: Body
+    start: Sequence[Any] | None
+    """`search_after` of the first request."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The order of a page, and the place it starts beyond."""
+
+    key: Callable[[Hit], tuple[Any, ...]]
+    place: tuple[Any, ...] | None
+    backward: bool = False
+
+    def is_beyond(self, hit: Hit) -> bool:
+        if self.place is None:
+            return True
+        return self.key(hit) < self.place if self.backward else self.key(hit) > self.place
 
 
 class OpenSearchStore:
@@ -120,21 +145,20 @@ class OpenSearchStore:
         """Up to `limit` documents beyond a place, fewer where they are very long."""
         backward = before is not None
         place = before if backward else after
+        filters = build_filters(query)
+        parts = []
         # Records have a place within their time and the other families have none: two sorts.
-        parts = [
-            self._page_hits(query, families, place, backward=backward, limit=limit)
-            for families in (query.families & _LOGS, query.families - _LOGS)
-            if families
-        ]
-        answers = await asyncio.gather(*parts)
-        hits = sorted(
-            (hit for part, _ in answers for hit in part),
-            key=lambda hit: hit.cursor,
-            reverse=backward,
-        )
-        wanted = _take(hits[:limit])
-        more = len(hits) > len(wanted) or any(part_has_more for _, part_has_more in answers)
-        documents = await self._fetch_documents(wanted, with_time=True)
+        for families in (query.families & _LOGS, query.families - _LOGS):
+            if families:
+                placed = families == _LOGS
+                sort = build_time_sort(backward=backward, placed=placed)
+                start = place and build_time_start(place, backward=backward, placed=placed)
+                parts.append(_Part(families, build_short_lines(filters, sort), start))
+                if placed:
+                    parts.append(_Part(families, build_long_lines(filters, sort), start))
+        order = _Order(cursor_of, place, backward=backward)
+        hits, more = await self._read_page(parts, order, limit)
+        documents = await self._fetch_documents(hits, with_time=True)
         return Page(documents[::-1] if backward else documents, more)
 
     async def count(self, query: Query) -> int:
@@ -172,25 +196,18 @@ class OpenSearchStore:
         self, stream: str, source: int, *, from_offset: int = 0
     ) -> AsyncIterator[Sequence[Document]]:
         """Pages of one source's log records, ordered by offset then length."""
-        body = build_search(
-            build_source_filters(stream, source, from_offset), size=0
-        ) | {"sort": build_source_sort(), "docvalue_fields": ["log.length"]}  # fmt: skip
-        floor: tuple[Any, ...] | None = None
-
-        async def search(start: list[Any] | None, size: int) -> list[Hit]:
-            return await self._find(("logs",), body, start, size)
-
-        while True:
-            start = None if floor is None else [floor[0], floor[1] - 1]
-            hits, more = await self._read_ordered(
-                search, start, lambda hit: (*hit.sort, hit.id), floor, _SOURCE_PAGE_DOCUMENTS
-            )
-            wanted = _take(hits)
-            if wanted:
-                yield await self._fetch_documents(wanted, with_time=False)
-                floor = (*wanted[-1].sort, wanted[-1].id)
-            if not more and len(wanted) == len(hits):
-                return
+        filters, sort = build_source_filters(stream, source, from_offset), build_source_sort()
+        bodies = (build_short_lines(filters, sort), build_long_lines(filters, sort))
+        place: tuple[Any, ...] | None = None
+        more = True
+        while more:
+            start = None if place is None else [place[0], place[1] - 1]
+            parts = [_Part(_LOGS, body, start) for body in bodies]
+            order = _Order(lambda hit: (*hit.sort, hit.id), place)
+            hits, more = await self._read_page(parts, order, _SOURCE_PAGE_DOCUMENTS)
+            if hits:
+                yield await self._fetch_documents(hits, with_time=False)
+                place = order.key(hits[-1])
 
     async def put_lifecycle(self, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> int:
         """Create (id, fields) in the lifecycle index; returns how many were new."""
@@ -214,49 +231,31 @@ class OpenSearchStore:
         """Give back the sockets; safe to call twice."""
         await self._client.aclose()
 
-    async def _page_hits(
-        self,
-        query: Query,
-        families: frozenset[Family],
-        place: Cursor | None,
-        *,
-        backward: bool,
-        limit: int,
-    ) -> tuple[list[Hit], bool]:
-        placed = "logs" in families
-        body = build_search(build_filters(query), size=0)
-        body["sort"] = build_time_sort(backward=backward, placed=placed)
-        body["docvalue_fields"] = ["log.length"]
-
-        async def search(start: list[Any] | None, size: int) -> list[Hit]:
-            return await self._find(families, body, start, size)
-
-        start = (
-            None if place is None else build_time_start(place, backward=backward, placed=placed)
+    async def _read_page(
+        self, parts: Sequence[_Part], order: _Order, limit: int
+    ) -> tuple[Sequence[Hit], bool]:
+        """The first hits of all parts in one order, and whether there are more beyond them."""
+        answers = await asyncio.gather(
+            *(self._read_ordered(part, order, limit) for part in parts)
         )  # fmt: skip
-        return await self._read_ordered(
-            search, start, lambda hit: hit.cursor, place, limit, backward=backward
-        )
+        hits = [hit for found, _ in answers for hit in found]
+        hits.sort(key=order.key, reverse=order.backward)
+        wanted = _take(hits[:limit])
+        return wanted, len(hits) > len(wanted) or any(more for _, more in answers)
 
-    async def _read_ordered(
-        self,
-        search: _Search,
-        start: list[Any] | None,
-        key: Callable[[Hit], tuple[Any, ...]],
-        floor: tuple[Any, ...] | None,
-        limit: int,
-        *,
-        backward: bool = False,
-    ) -> tuple[list[Hit], bool]:
-        """Up to `limit` hits strictly beyond `floor` in the order of `key`, and if there are more.
+    async def _read_ordered(self, part: _Part, order: _Order, limit: int) -> tuple[list[Hit], bool]:
+        """Up to `limit` hits of one search in order, and whether there are more.
 
         OpenSearch orders by the sort values only. Hits that have them in common are a group, which
-        is taken whole or not at all, so that `key` can order it here.
+        is taken whole or not at all, so that it can be put in order here.
         """
         found: list[Hit] = []
         size = limit + _SPARE_HITS
+        start = part.start
         while True:
-            batch: list[Hit] = await search(start, size)
+            place = {} if start is None else {"search_after": list(start)}
+            answer = await self._search(part.families, part.body | place | {"size": size})
+            batch = parse_hits(answer)
             cut = len(batch) == size
             groups = [hit for hit in batch if not cut or hit.sort != batch[-1].sort]
             if cut and not groups:
@@ -264,26 +263,15 @@ class OpenSearchStore:
                     raise _too_many_at_once(batch[-1])
                 size = _WINDOW
                 continue
-            found += [
-                hit
-                for hit in groups
-                if floor is None or (key(hit) < floor if backward else key(hit) > floor)
-            ]
+            found += filter(order.is_beyond, groups)
             if not cut or len(found) > limit:
-                found.sort(key=key, reverse=backward)
+                found.sort(key=order.key, reverse=order.backward)
                 return found[:limit], len(found) > limit
-            start = list(groups[-1].sort)
-
-    async def _find(
-        self, families: Sequence[Family] | frozenset[Family], body: Body, start: list[Any] | None,
-        size: int,
-    ) -> list[Hit]:  # fmt: skip
-        more = {} if start is None else {"search_after": start}
-        return parse_hits(await self._search(families, body | more | {"size": size}))
+            start = groups[-1].sort
 
     async def _search(
         self,
-        families: Sequence[Family] | frozenset[Family],
+        families: Iterable[Family],
         body: Body,
         timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
     ) -> Body:
@@ -306,16 +294,25 @@ class OpenSearchStore:
         return int(hits[0].sort[0]) // _NANOS_PER_MILLI if hits else None
 
     async def _fetch_documents(self, hits: Sequence[Hit], *, with_time: bool) -> list[Document]:
-        """The content of hits, in their order, without those whose index was deleted meanwhile."""
-        if not hits:
-            return []
-        body = {"docs": [{"_index": hit.index, "_id": hit.id} for hit in hits]}
-        answer = await self._client.request("POST", "/_mget", body, params={"realtime": "false"})
-        return [
-            _document(row, hit.cursor.timestamp if with_time else "")
-            for hit, row in zip(hits, answer["docs"], strict=True)
-            if row.get("found")
-        ]
+        """The documents of hits in their order, without those whose index went meanwhile."""
+        bare = [hit for hit in hits if hit.source is None]
+        fetched: dict[tuple[str, str], Mapping[str, Any]] = {}
+        if bare:
+            body = {"docs": [{"_index": hit.index, "_id": hit.id} for hit in bare]}
+            answer = await self._client.request(
+                "POST", "/_mget", body, params={"realtime": "false"}
+            )  # fmt: skip
+            fetched = {
+                (row["_index"], row["_id"]): row["_source"]
+                for row in answer["docs"]
+                if row.get("found")
+            }
+        documents = []
+        for hit in hits:
+            source = fetched.get((hit.index, hit.id)) if hit.source is None else hit.source
+            if source is not None:
+                documents.append(_document(hit, source, with_time=with_time))
+        return documents
 
     async def _fetch_append_only(self) -> tuple[bool, tuple[str, ...]]:
         try:
@@ -349,19 +346,15 @@ def _take(hits: Sequence[Hit]) -> Sequence[Hit]:
     return hits
 
 
-def _document(row: Mapping[str, Any], timestamp: str) -> Document:
+def _document(hit: Hit, source: Mapping[str, Any], *, with_time: bool) -> Document:
     try:
-        fields = read_fields(row["_source"])
+        fields = read_fields(source)
     except ValueError:  # nested too deep to be flattened: what is flat of it can still be read
-        flat = {name: value for name, value in row["_source"].items() if not _is_nested(value)}
+        flat = {name: value for name, value in source.items() if not isinstance(value, dict | list)}
         fields = read_fields(flat)
-    if timestamp:
-        fields["@timestamp"] = timestamp
-    return Document(row["_id"], row["_index"], fields)
-
-
-def _is_nested(value: object) -> bool:
-    return isinstance(value, (dict, list))
+    if with_time:  # as OpenSearch understood it; the earliest where it has none
+        fields["@timestamp"] = format_time(hit.sort[0])
+    return Document(hit.id, hit.index, fields)
 
 
 def _bar(start_millis: int, row: Mapping[str, Any] | None) -> Bucket:

@@ -6,7 +6,7 @@ It must never hold a script or a query string that a value could break out of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from shipper.wire.times import format_time, parse_time
 
 _SOURCE_MAX: Final = 2**31 - 1
 _OFFSET_MAX: Final = 2**63 - 1
+_LONG_LINES: Final = {"range": {"log.length": {"gte": 16_384}}}
 _NANOS_MAX: Final = 2**63 - 1
 _LAST_TEXT: Final = "\U0010ffff"
 
@@ -24,24 +25,25 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document found, without its content: where it stands and how long its record is."""
+    """A document found: where it stands, and its content where the search brought it along."""
 
     id: str
     index: str
     sort: tuple[Any, ...]
     """OpenSearch's own sort values: documents with equal ones come in no particular order."""
+    source: Mapping[str, Any] | None
     length: int | None
-    """`log.length`; None where it has none, and its size is not known before it is fetched."""
+    """`log.length`; None where it has none, and its size is not known."""
 
-    @property
-    def cursor(self) -> Cursor:
-        """Its place in the order of pages, which must be Document.cursor's."""
-        timestamp = format_time(self.sort[0])
-        try:
-            key = parse_record_id(self.id)
-        except ValueError:
-            return Cursor(timestamp, id=self.id)
-        return Cursor(timestamp, key.stream, key.source, key.offset, self.id)
+
+def cursor_of(hit: Hit) -> Cursor:
+    """The place of a hit in the order of pages, which must be Document.cursor's."""
+    timestamp = format_time(hit.sort[0])
+    try:
+        key = parse_record_id(hit.id)
+    except ValueError:
+        return Cursor(timestamp, id=hit.id)
+    return Cursor(timestamp, key.stream, key.source, key.offset, hit.id)
 
 
 def index_pattern(families: Iterable[Family]) -> str:
@@ -85,6 +87,18 @@ def build_search(filters: Sequence[Body], *, size: int) -> Body:
         "_source": False,
         "track_total_hits": False,
     }
+
+
+def build_short_lines(filters: Sequence[Body], sort: Sequence[Body]) -> Body:
+    """A search for all but long lines, content included."""
+    short = {"bool": {"must_not": [_LONG_LINES]}}
+    return build_search([*filters, short], size=0) | {"sort": list(sort), "_source": True}
+
+
+def build_long_lines(filters: Sequence[Body], sort: Sequence[Body]) -> Body:
+    """A search for long lines without content: 500 lines of 1 MiB must not come in one answer."""
+    body = build_search([*filters, _LONG_LINES], size=0)
+    return body | {"sort": list(sort), "docvalue_fields": ["log.length"]}
 
 
 def build_time_sort(*, backward: bool, placed: bool) -> list[Body]:
@@ -163,13 +177,17 @@ def build_levels_histogram(
 
 
 def parse_hits(answer: Body) -> list[Hit]:
-    """The hits of a search without content."""
+    """The hits of a search."""
     return [
-        Hit(
-            row["_id"],
-            row["_index"],
-            tuple(row["sort"]),
-            next(iter(row.get("fields", {}).get("log.length", ())), None),
-        )
+        Hit(row["_id"], row["_index"], tuple(row["sort"]), row.get("_source"), _length(row))
         for row in answer["hits"]["hits"]
     ]
+
+
+def _length(row: Mapping[str, Any]) -> int | None:
+    """`log.length` of a hit, from wherever the search brought it."""
+    source = row.get("_source")
+    if source is not None:
+        value = source.get("log.length")
+        return value if isinstance(value, int) else None
+    return next(iter(row.get("fields", {}).get("log.length", ())), None)
