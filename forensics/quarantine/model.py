@@ -137,6 +137,7 @@ class Plan:
     options: Options
     group: str
     """Its Auto Scaling group; empty: none."""
+    image_id: str
     volume_ids: tuple[str, ...]
     steps: tuple[Step, ...]
     """Empty: there is nothing to do, and `notes` says why."""

@@ -290,6 +290,7 @@ def _plan(
         planned_at=facts.read_at,
         options=options,
         group=facts.group_name,
+        image_id=facts.instance.image_id,
         volume_ids=tuple(volume.volume_id for volume in facts.volumes),
         steps=order,
         notes=notes,
