@@ -116,8 +116,10 @@ class Engine:
             end = _end(call, check, problem)
             if end is not None:
                 return end
-        why = problem.why if problem else f"AWS accepted it, but it does not show: {check.detail}"
-        return CallEnd(StepState.DEGRADED, f"{call.api}: {why}")
+        if problem is not None:
+            return CallEnd(StepState.DEGRADED, problem.why)
+        why = f"{call.api} was accepted, but does not show: {check.detail}"
+        return CallEnd(StepState.DEGRADED, why)
 
     def _send(
         self, step: Step, call: Call, do: Callable[[Scene, Call], Mapping[str, Any]]
@@ -188,7 +190,7 @@ def _end(call: Call, check: Check, problem: _Problem | None) -> CallEnd | None:
         case Seen.COMING:
             return CallEnd(StepState.DEGRADED, f"{call.effect}: not in time, {check.detail}")
         case Seen.TODO if problem is not None and not problem.is_passing:
-            return CallEnd(StepState.DEGRADED, f"{call.api}: {problem.why}")
+            return CallEnd(StepState.DEGRADED, problem.why)
     return None
 
 

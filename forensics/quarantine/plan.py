@@ -54,8 +54,11 @@ def plan_quarantine(
     keep_running: bool = False,
     accept_outage: bool = False,
     floor: int = 1,
+    case_id: str = "",
 ) -> Plan:
     """The plan for these facts; empty, with a note, where it is quarantined already.
+
+    `case_id` names a new case as an earlier plan did; empty: by instance and time.
 
     Raises:
         RefusedError: it would do harm and `accept_outage` was not given, or it is still starting.
@@ -73,7 +76,7 @@ def plan_quarantine(
             why="; ".join(harm),
             next_step="bring up a replacement first, or say --accept-outage",
         )
-    case_id = _case_id(facts)
+    case_id = _case_id(facts, case_id)
     notes = (*(f"accepted: {reason}" for reason in harm), *_notes(facts, options))
     order = _order(facts, options, case_id)
     return _plan(facts, case_id, options, order, notes, _losses(facts))
@@ -261,9 +264,11 @@ def _already(facts: InstanceFacts) -> str:
     return f"{facts.instance_id} is quarantined already{ran_on}, as {facts.case_id}: nothing to do"
 
 
-def _case_id(facts: InstanceFacts) -> str:
+def _case_id(facts: InstanceFacts, proposed: str) -> str:
     if facts.case_id and facts.case_state not in RELEASED_STATES:
         return facts.case_id
+    if proposed and proposed != facts.case_id:
+        return proposed
     stamp = re.sub(r"[-:]", "", facts.read_at[:19])
     return f"case-{facts.instance_id}-{stamp}Z"
 

@@ -128,6 +128,7 @@ class _Runner:
                 keep_running=options.keep_running,
                 accept_outage=options.accept_outage,
                 floor=options.floor,
+                case_id=asked.case_id,
             )
             if not fresh.steps:
                 raise NotFoundError(
@@ -235,6 +236,8 @@ def _notes(asked: Plan, held: Claim) -> list[str]:
             f"{plan.case_id} was claimed by {plan.caller_arn} in mode {plan.options.mode}"
             f"{running}: that plan is carried out"
         )
-    elif [step.id for step in plan.steps] != [step.id for step in asked.steps]:
+    elif asked.steps and [step.calls for step in plan.steps] != [
+        step.calls for step in asked.steps
+    ]:
         notes.append("the facts changed since the plan was shown: it was planned anew")
     return notes
