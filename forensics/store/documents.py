@@ -7,7 +7,6 @@ answers. It must never change what is stored, read a clock, or follow nesting wi
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 import json
 import re
@@ -26,10 +25,11 @@ _KEPT_WHOLE: Final = "fields"
 _TIME_FIELDS: Final = ("@timestamp", "event.created")
 _TIME_LENGTH: Final = len("2026-01-03T14:05:12.000000000Z")
 _SECOND_LENGTH: Final = len("2026-01-03T14:05:12")
-_EPOCH_MILLIS: Final = re.compile(r"\d{1,13}")
+_EPOCH_MILLIS: Final = re.compile(r"\d{1,13}", re.ASCII)
+_SHORT_TIME: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
+)
 _NANOS_PER_MILLI: Final = 1_000_000
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 # Scripts that the standard tokenizer cuts into single characters: Hiragana and Han.
 _SINGLE_CHARACTER_WORDS: Final = (
@@ -161,17 +161,13 @@ def _second_nanos(text: str) -> int | None:
 
 
 def _iso_nanos(text: str) -> int | None:
+    short = _SHORT_TIME.fullmatch(text)
+    if short is not None:
+        text = f"{short[1]}T{short[2] or '00:00'}:00{short[3] or ''}"
     try:
         return parse_time(text)
     except ValueError:
-        pass
-    try:  # shorter forms: no seconds, no time of day
-        moment = dt.datetime.fromisoformat(text.strip())
-    except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return _in_range((moment - _EPOCH) // _MICROSECOND * 1000)
 
 
 def _in_range(nanos: int) -> int | None:
