@@ -103,6 +103,8 @@ def compare(root: ImageRoot, item: Item) -> State:
         if found is None:
             return "missing" if root.read(item.path) is None else "different"
         return "same" if found == item.link else "different"
+    if item.path != CONFIG and root.read_link(item.path) is not None:
+        return "different"  # only a configuration may be kept elsewhere, and linked to
     data = root.read(item.path)
     if data is None:
         return "missing"

@@ -109,8 +109,8 @@ class ImageRoot:
         return [f"/{one.relative_to(self.directory)}" for one in reversed(missing)]
 
     def write(self, path: str, data: bytes, mode: int) -> None:
-        """Replace a file: it has the old bytes or the new ones, also after a power cut."""
-        target = self.find(path)
+        """Replace a file, or a link in its place: old or new bytes, also after a power cut."""
+        target = self.find(path, follow_last=False)
         file, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         temporary = Path(name)
         try:
