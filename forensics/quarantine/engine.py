@@ -117,7 +117,7 @@ class Engine:
             if end is not None:
                 return end
         if problem is not None:
-            return CallEnd(StepState.DEGRADED, problem.why)
+            return CallEnd(StepState.DEGRADED, _and(problem.why, check.detail))
         why = f"{call.api} was accepted, but does not show: {check.detail}"
         return CallEnd(StepState.DEGRADED, why)
 
@@ -190,12 +190,16 @@ def _end(call: Call, check: Check, problem: _Problem | None) -> CallEnd | None:
         case Seen.COMING:
             return CallEnd(StepState.DEGRADED, f"{call.effect}: not in time, {check.detail}")
         case Seen.TODO if problem is not None and not problem.is_passing:
-            return CallEnd(StepState.DEGRADED, problem.why)
+            return CallEnd(StepState.DEGRADED, _and(problem.why, check.detail))
     return None
 
 
 def _told(answer: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in answer.items())
+
+
+def _and(why: str, detail: str) -> str:
+    return f"{why}; {detail}" if detail else why
 
 
 def _why(error: ForensicsError) -> str:

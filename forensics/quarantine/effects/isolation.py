@@ -96,15 +96,23 @@ def check_interface(scene: Scene, call: Call) -> Check:
     wanted = scene.find_group(reference)
     if wanted is None:
         return Check(Seen.IMPOSSIBLE, f"there is no security group for {reference}")
+    closed = scene.account.ec2.find_security_group(name=CLOSED_GROUP, vpc_id=wanted.vpc_id)
+    if closed is None:
+        return Check(Seen.IMPOSSIBLE, f"there is no security group {CLOSED_GROUP}")
+    if closed.ingress or closed.egress:
+        return Check(Seen.IMPOSSIBLE, _opened(closed))
     now = tuple(interface.group_ids)
-    if wanted.name == OPEN_GROUP:
-        # The first of two steps: an interface that took the second is past it.
-        closed = scene.account.ec2.find_security_group(name=CLOSED_GROUP, vpc_id=wanted.vpc_id)
-        passed = closed is not None and now == (closed.group_id,)
-        return Check(Seen.DONE if passed or now == (wanted.group_id,) else Seen.TODO)
-    if wanted.ingress or wanted.egress:
-        return Check(Seen.IMPOSSIBLE, _opened(wanted))
-    return Check(Seen.DONE if now == (wanted.group_id,) else Seen.TODO, f"in {', '.join(now)}")
+    # The first of two steps is never taken before the second is sure to be possible, and an
+    # interface that took the second is past it.
+    if now in {(closed.group_id,), (wanted.group_id,)}:
+        return Check(Seen.DONE)
+    is_open = wanted.name == CLOSED_GROUP and _is_in_open_group(scene, wanted.vpc_id, now)
+    return Check(Seen.TODO, f"{interface_id} {'IS OPEN TO EVERYBODY' if is_open else 'is open'}")
+
+
+def _is_in_open_group(scene: Scene, vpc_id: str, group_ids: tuple[str, ...]) -> bool:
+    group = scene.account.ec2.find_security_group(name=OPEN_GROUP, vpc_id=vpc_id)
+    return group is not None and group.group_id in group_ids
 
 
 def do_set_interface(scene: Scene, call: Call) -> Mapping[str, Any]:
