@@ -1,0 +1,39 @@
+"""Killing a shipper again and again while its files are written and rotated.
+
+In: a centre's URL, a number of kills, a seed. Out: the files, when the last shipper has drained.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from tests.faults.rotating_writer import RotatingWriter
+from tests.faults.shipper_process import ShipperProcess
+
+INSTANCE_ID = "i-0c0ffee0c0ffee000"
+
+
+def run_kills(folder: Path, url: str, *, kills: int, seed: int) -> list[Path]:
+    """SIGKILL the shipper `kills` times at random moments; the files that were written.
+
+    A process that was not alive when its kill came does not count.
+    """
+    plan = random.Random(seed)
+    logs = folder / "logs"
+    logs.mkdir()
+    shipper = ShipperProcess(folder, patterns=[f"{logs}/*.log"], url=url, instance_id=INSTANCE_ID)
+    killed = 0
+    with RotatingWriter(logs, seed=seed) as writer:
+        while killed < kills:
+            shipper.start()
+            # a start takes about 0.2 s: some die before their first line, some after many
+            time.sleep(plan.uniform(0.05, 0.45))
+            code = shipper.kill()
+            assert code == -9, shipper.words.read_text()
+            killed += 1
+    shipper.start()
+    time.sleep(0.5)
+    assert shipper.terminate() == 0, shipper.words.read_text()
+    return writer.files

@@ -1,0 +1,61 @@
+"""A real shipper process with a configuration of its own, to be killed.
+
+In: folders and the centre's URL. Out: a process; its words go to a file beside the state folder.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_EXIT_TIMEOUT_SECONDS = 90.0
+
+
+class ShipperProcess:
+    """Runs `shipper run` as often as asked, always on the same state folder."""
+
+    def __init__(self, folder: Path, *, patterns: list[str], url: str, instance_id: str) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.words = folder / "shipper.stderr"
+        self._config = folder / "shipper.toml"
+        listed = ", ".join(f'"{pattern}"' for pattern in patterns)
+        self._config.write_text(
+            f'[identity]\ninstance_id = "{instance_id}"\n'
+            f'[state]\ndirectory = "{self.state}"\n'
+            f"[[sources.tail]]\npaths = [{listed}]\n"
+            f'[output.opensearch]\nurls = ["{url}"]\n',
+            encoding="utf-8",
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        with self.words.open("ab") as words:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "shipper", "run", "-c", str(self._config)],
+                cwd=REPOSITORY,
+                stderr=words,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def kill(self) -> int:
+        """SIGKILL it; its exit code, -9 if it lived."""
+        return self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """SIGTERM it, and wait for its drain; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            raise AssertionError("it was not started")
+        if self._process.poll() is None:
+            os.kill(self._process.pid, number)
+        code = self._process.wait(_EXIT_TIMEOUT_SECONDS)
+        self._process = None
+        return code
