@@ -12,9 +12,13 @@ from typing import Any, Final
 from forensics.store.documents import read_fields
 from forensics.store.opensearch_query import Body, build_search
 from forensics.store.protocol import StreamSummary
+from shipper.wire.times import format_time
 
 STREAMS_PER_PAGE: Final = 1000
-"""Fewer pages mean fewer passes over the indices; each stream brings five documents with it."""
+"""Fewer pages mean fewer passes over the indices; each stream brings three documents with it."""
+
+_NO_TIME_NANOS: Final = 2**63 - 1
+"""What OpenSearch sorts a document by that lacks the field, ascending; descending it is below 0."""
 
 
 def build_streams(instance_ids: frozenset[str], after: Mapping[str, str] | None) -> Body:
@@ -32,23 +36,21 @@ def build_streams(instance_ids: frozenset[str], after: Mapping[str, str] | None)
     }
     if after is not None:
         composite["after"] = dict(after)
-    created = ["event.created"]
-    words = ["@timestamp", "message"]
     body["aggs"] = {
         "streams": {
             "composite": composite,
             "aggs": {
-                "oldest": _top([_sort("event.created", "asc")], created),
-                "newest": _top([_sort("event.created", "desc")], created),
+                "oldest": _top([_sort("event.created", "asc")], []),
+                "newest": _top([_sort("event.created", "desc")], []),
                 "logs": {
                     "filter": {"prefix": {"_index": "afterimage-logs-"}},
                     "aggs": {
                         "word": _top(
                             [
                                 _sort("event.created", "desc"),
-                                _sort("log.offset", "desc", "long"),
+                                _sort("log.offset", "desc"),
                             ],
-                            words,
+                            ["@timestamp", "message"],
                         )
                     },
                 },
@@ -63,16 +65,20 @@ def build_streams(instance_ids: frozenset[str], after: Mapping[str, str] | None)
 def _newest_action(action: str) -> Body:
     return {
         "filter": {"term": {"event.action": action}},
-        "aggs": {"hit": _top([_sort("@timestamp", "desc")], True)},  # noqa: FBT003 - the API's word
+        "aggs": {"hit": _top([_sort("@timestamp", "desc")], ["*"])},
     }
 
 
-def _top(sort: list[Body], source: list[str] | bool) -> Body:  # noqa: FBT001 - the API's word
-    return {"top_hits": {"size": 1, "sort": sort, "_source": source}}
+def _top(sort: list[Body], fields: list[str]) -> Body:
+    # Content is read only where it is wanted: it costs more than all the rest.
+    return {"top_hits": {"size": 1, "sort": sort, "_source": fields or False}}
 
 
-def _sort(field: str, order: str, unmapped_type: str = "date_nanos") -> Body:
-    return {field: {"order": order, "unmapped_type": unmapped_type}}
+def _sort(field: str, order: str) -> Body:
+    if field == "log.offset":
+        return {field: {"order": order, "unmapped_type": "long"}}
+    time = {"order": order, "unmapped_type": "date_nanos", "numeric_type": "date_nanos"}
+    return {field: time}
 
 
 def parse_summary(bucket: Mapping[str, Any]) -> StreamSummary:
@@ -85,8 +91,8 @@ def parse_summary(bucket: Mapping[str, Any]) -> StreamSummary:
     return StreamSummary(
         instance_id=str(bucket["key"]["instance"]),
         stream=str(bucket["key"]["stream"]),
-        first_at=str(_fields(bucket["oldest"]).get("event.created", "")),
-        last_at=str(_fields(bucket["newest"]).get("event.created", "")),
+        first_at=_sort_time(bucket["oldest"]),
+        last_at=_sort_time(bucket["newest"]),
         last_word_at=str(word.get("@timestamp", "")),
         last_word=str(word.get("message", "")),
         records=int(bucket["logs"]["doc_count"]),
@@ -98,3 +104,9 @@ def parse_summary(bucket: Mapping[str, Any]) -> StreamSummary:
 def _fields(top: Mapping[str, Any]) -> dict[str, Any]:
     hits = top["hits"]["hits"]
     return read_fields(hits[0]["_source"]) if hits else {}
+
+
+def _sort_time(top: Mapping[str, Any]) -> str:
+    """The time that a hit was sorted by; empty where no document has one."""
+    nanos = top["hits"]["hits"][0]["sort"][0]
+    return format_time(nanos) if 0 <= nanos < _NO_TIME_NANOS else ""
