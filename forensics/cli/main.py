@@ -91,7 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str], invocation: Invocation) -> int:
     as_json = "--json" in words
     try:
-        code = cli.main(args=words, prog_name="forensics", obj=invocation, standalone_mode=False)
+        # Not cli.main(): it would end a broken pipe with 1, and answer Ctrl-C itself.
+        with cli.make_context("forensics", words, obj=invocation) as context:
+            return int(cli.invoke(context) or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except ForensicsError as error:
         return report_failure(error, as_json=as_json)
     except click.ClickException as error:
@@ -104,7 +108,6 @@ def _run(words: list[str], invocation: Invocation) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: what is not ours is a bug
         return report_bug(error, as_json=as_json)
-    return int(code or 0)
 
 
 if __name__ == "__main__":

@@ -191,6 +191,7 @@ class TextGuard:
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._return = ""
 
     def checked(self, data: bytes) -> bytes:
         """`data` as it is.
@@ -199,9 +200,12 @@ class TextGuard:
             UsageError: it holds a control or invisible character, or is no UTF-8.
         """
         try:
-            text = self._decoder.decode(data)
+            text = self._return + self._decoder.decode(data)
         except UnicodeDecodeError:
             text = "\0"
+        # A carriage return is harmless before a newline, which may come with the next piece.
+        self._return = "\r" if text.endswith("\r") else ""
+        text = text.removesuffix("\r")
         plain = text.replace("\r\n", "").replace("\n", "").replace("\t", "")
         if safe_text(plain, len(plain)) != plain:
             raise UsageError(

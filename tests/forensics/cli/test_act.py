@@ -1,0 +1,142 @@
+"""`quarantine` and `doctor` against a moto account."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.forensics.cli.conftest import Run
+from tests.forensics.moto_account import ENVIRONMENT, MotoAccount
+
+
+@pytest.fixture
+def account_run(run: Run, moto: MotoAccount, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run` with the moto account in its environment."""
+    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": moto.url}.items():
+        monkeypatch.setenv(name, value)
+    return run
+
+
+def test_dry_run_prints_the_plan_and_changes_nothing(account_run: Run, moto: MotoAccount) -> None:
+    """Every call, the account, the region and the caller; the instance stays as it was."""
+    instance = moto.build_group(size=3).instance_ids[0]
+
+    text = account_run("quarantine", instance, "--dry-run")
+    document = account_run("quarantine", instance, "--dry-run", "--json")
+
+    assert (0, 0) == (text.code, document.code)
+    assert "ec2:CreateSnapshots" in text.out
+    assert f"account {moto.account.identity().account_id}, region eu-west-1" in text.out
+    assert document.json["schema"].startswith("afterimage.quarantine-plan/")
+    assert instance in moto.members()
+
+
+@pytest.mark.parametrize("confirm", [(), ("--confirm", "i-0another")])
+def test_without_the_id_typed_again_nothing_is_done(
+    account_run: Run, moto: MotoAccount, tmp_path: Path, confirm: tuple[str, ...]
+) -> None:
+    """No terminal to ask on, or another id: refused, with the words that would confirm."""
+    instance = moto.build_group(size=3).instance_ids[0]
+
+    answer = account_run("quarantine", instance, *confirm, "--json")
+
+    assert 8 == answer.code
+    assert f"--confirm {instance}" in answer.json["error"]["next_step"]
+    assert instance in moto.members()
+    assert not (tmp_path / "evidence").exists()
+
+
+def test_a_confirmed_run_completes_and_a_second_changes_nothing(
+    account_run: Run, moto: MotoAccount, store: Path
+) -> None:
+    """Steps on stderr, the result on stdout; again: the same case, nothing to do."""
+    instance = moto.build_group(size=3).instance_ids[0]
+    words = ("quarantine", instance, "--confirm", instance, "--accept-outage")
+
+    first = account_run(*words, "--json")
+    second = account_run(*words)
+
+    assert first.code in {0, 5}, first.err
+    assert "[1/" in first.err
+    assert first.json["snapshot_ids"]
+    assert {0: "complete", 5: "degraded"}[first.code] == first.json["outcome"]
+    assert first.json["case_id"] in second.out
+    assert "Nothing changed" in second.out
+    assert first.code == second.code
+    shown = account_run("show", instance, "--json").json
+    assert first.json["case_id"] == shown["quarantine"]["case_id"]
+    assert first.json["outcome"] == shown["quarantine"]["outcome"]
+
+
+def test_below_the_floor_it_is_refused(account_run: Run, moto: MotoAccount) -> None:
+    """The last healthy instance is not taken away unasked."""
+    instance = moto.build_group(size=1).instance_ids[0]
+
+    answer = account_run("quarantine", instance, "--confirm", instance)
+
+    assert 8 == answer.code
+    assert "--accept-outage" in answer.err
+
+
+def test_a_store_that_is_down_does_not_block_containment(
+    account_run: Run, moto: MotoAccount, tmp_path: Path
+) -> None:
+    """The store only hears of it; without it the quarantine goes on, and says so."""
+    instance = moto.build_group(size=3).instance_ids[0]
+
+    answer = account_run(
+        "quarantine",
+        instance,
+        *("--confirm", instance, "--accept-outage", "--json"),
+        *("--store", tmp_path / "none.sqlite"),
+    )
+
+    assert answer.code in {0, 5}
+    assert "the store will not hear of this quarantine" in answer.err
+
+
+def test_an_instance_that_ec2_does_not_know_is_exit_7(account_run: Run, moto: MotoAccount) -> None:
+    """There is nothing to set aside."""
+    assert 7 == account_run("quarantine", "i-0123456789abcdef0", "--dry-run").code
+
+
+def test_doctor_names_caller_store_and_sources(
+    account_run: Run, moto: MotoAccount, store: Path
+) -> None:
+    """Who, where, which store, from which flag or variable; exit 0 where all that is set works."""
+    answer = account_run("doctor", "--store", store, "--json")
+
+    checks = {check["name"]: check for check in answer.json["checks"]}
+    assert (0, True) == (answer.code, answer.json["ok"]), json.dumps(answer.json, indent=1)
+    assert "eu-west-1" in checks["account"]["says"]
+    assert "(not AWS)" in checks["account"]["says"]
+    assert "from --store" in checks["setting store"]["says"]
+    assert "from AWS_REGION" in checks["setting region"]["says"]
+    assert "ok" == checks["clock"]["status"]
+
+
+def test_doctor_fails_only_on_what_is_configured(run: Run, tmp_path: Path) -> None:
+    """Nothing set is warnings and exit 0; a store that is not there is exit 1, with a next step."""
+    bare = run("doctor")
+    broken = run("doctor", "--store", tmp_path / "none.sqlite", "--json")
+
+    assert 0 == bare.code
+    assert "warn" in bare.out
+    assert (1, False) == (broken.code, broken.json["ok"])
+    failed = [check for check in broken.json["checks"] if check["status"] == "fail"]
+    assert ["store"] == [check["name"] for check in failed]
+    assert failed[0]["next_step"]
+
+
+def test_doctor_sees_an_evidence_folder_that_can_not_be_written(run: Run, tmp_path: Path) -> None:
+    """A folder under a file can never be made."""
+    file = tmp_path / "file"
+    file.touch()
+
+    answer = run("doctor", "--evidence", file / "evidence", "--json")
+
+    checks = {check["name"]: check["status"] for check in answer.json["checks"]}
+    assert "fail" == checks["evidence"]
+    assert 1 == answer.code
