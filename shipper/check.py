@@ -95,7 +95,9 @@ def render_text(path: Path, findings: Iterable[Finding]) -> str:
     """The findings, one a line."""
     lines = []
     for finding in findings:
-        where = f"{path}:{finding.line}: " if finding.line or finding.exit_code == 2 else ""  # noqa: PLR2004 - the file is meant
+        where = (
+            f"{path}:{finding.line}: " if finding.line or finding.exit_code == _CONFIG_EXIT else ""
+        )
         lines.append(f"{finding.severity:<8}{printable(where + finding.what)}\n")
     return "".join(lines)
 

@@ -47,7 +47,7 @@ class Status:
         if self.is_running:
             return f"{self.values.get('state', 'running')}, process {pid}, wrote {age} ago"
         if self.values.get("state") == "stopped":
-            return f"not running: process {pid} stopped in good order {age} ago"
+            return f"not running: process {pid} stopped {age} ago"
         if self.process_lives:
             return f"process {pid} exists but last wrote {age} ago: it hangs, or it is another one"
         return f"not running: process {pid} is gone, it last wrote {age} ago"
