@@ -43,6 +43,11 @@ class ShipperProcess:
                 stdin=subprocess.DEVNULL,
             )
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, and do not wait."""
+        if self._process is not None and self._process.poll() is None:
+            os.kill(self._process.pid, number)
+
     def kill(self) -> int:
         """SIGKILL it; its exit code, -9 if it lived."""
         return self._end(signal.SIGKILL)
@@ -54,8 +59,7 @@ class ShipperProcess:
     def _end(self, number: signal.Signals) -> int:
         if self._process is None:
             raise AssertionError("it was not started")
-        if self._process.poll() is None:
-            os.kill(self._process.pid, number)
+        self.signal(number)
         code = self._process.wait(_EXIT_TIMEOUT_SECONDS)
         self._process = None
         return code
