@@ -105,7 +105,8 @@ async def load_ledger(
         streams=from_store.streams,
         lifecycle=from_store.lifecycle,
     )
-    rows = merge_rows(facts, instance_ids)
+    # A fleet's rows take a second or two: a screen must not stand still meanwhile.
+    rows = await asyncio.to_thread(merge_rows, facts, instance_ids)
     return Ledger(rows=rows, warnings=tuple(asking.warnings))
 
 

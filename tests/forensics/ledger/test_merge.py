@@ -277,6 +277,29 @@ def test_a_goodbye_is_told_and_a_missing_one_too() -> None:
     assert ["first sign", "last sign", "first sign", "closing"] == [e.action for e in row.events]
 
 
+def test_a_group_alone_tells_launch_end_and_place() -> None:
+    """Auto Scaling remembers for six weeks what EC2 forgot after an hour."""
+    launching = ScalingActivity(
+        activity_id="a1", group="web", started_at=LAUNCHED, status="Successful",
+        description=f"Launching a new EC2 instance: {ID}", instance_ids=(ID,),
+    )  # fmt: skip
+    terminating = ScalingActivity(
+        activity_id="a2", group="web", started_at="2026-01-03T14:04:00.000000000Z",
+        ended_at=ENDED, description=f"Terminating EC2 instance: {ID}", instance_ids=(ID,),
+    )  # fmt: skip
+    row = row_of(replace(FACTS, activities=(terminating, launching)))
+    assert (InstanceState.TERMINATED, LAUNCHED, ENDED, "web") == (
+        row.state, row.launched_at, row.ended_at, row.group,
+    )  # fmt: skip
+    assert ["launching", "terminating"] == [event.action for event in row.events]
+
+
+def test_a_zone_tells_the_region() -> None:
+    """Where a birth names only the zone."""
+    birth = {"cloud.availability_zone": "us-gov-west-1b"}
+    assert "us-gov-west-1" == row_of(Facts(streams=(make_stream(ID, birth=birth),))).region
+
+
 def test_rows_come_newest_first_and_only_those_that_were_asked_for() -> None:
     """By last sign or launch, whichever is newer."""
     facts = replace(
