@@ -48,7 +48,7 @@ class Machine:
         config = self.disk / "shipper.toml"
         config.write_text(self._config(), encoding="utf-8")
         self._shipper = start_process(
-            (sys.executable, "-m", "shipper.cli", "run", "-c", str(config)),
+            (sys.executable, "-m", "shipper", "run", "-c", str(config)),
             self.disk / "shipper.stderr",
         )
         log = self.disk / "service.stderr"

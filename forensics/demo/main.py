@@ -118,8 +118,8 @@ async def _run(folder: Path, *, headless: bool, as_json: bool, store: str | None
 
 
 async def _tell_story(story: Story, store: Store, folder: Path, progress: Progress) -> Outcome:
-    from forensics.ledger.lifecycle import observe
     from forensics.ledger.load import find_row, load_ledger
+    from forensics.ledger.observe import observe
     from forensics.report.gather import gather_report
     from forensics.report.write import write_report
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 MIB: Final = 1 << 20
 LEAK_PER_REQUEST_BYTES: Final = MIB
 MEMORY_ROOM_BYTES: Final = 64 * MIB
-ROTATE_AT_BYTES: Final = 48 * 1024
+ROTATE_AT_BYTES: Final = 4 * 1024
 FAILS_AFTER_REQUESTS: Final = 60
 
 

@@ -32,6 +32,8 @@ from shipper.wire.times import format_time
 FAULTS: Final = ("leak", "errors", "none", "none")
 """The faults of the group's first four instances."""
 WAIT_SECONDS: Final = 60
+ORDERS_EACH: Final = 20
+"""Orders that every living instance has answered before the load ends."""
 POLL_SECONDS: Final = 0.2
 
 
@@ -73,6 +75,7 @@ class Story:
         )
         result = await self._quarantine(leaking, evidence)
         await self._follow_account()
+        await self._wait(self._replacements_are_known, "the replacements to serve customers")
         self._load.stop()
         await self._wait(
             lambda: all(m.pending_bytes() <= 0 for m in self.machines.values() if m.is_running),
@@ -90,6 +93,10 @@ class Story:
         self._load.stop()
         for machine in self.machines.values():
             machine.kill()
+
+    def _replacements_are_known(self) -> bool:
+        running = [machine for machine in self.machines.values() if machine.service_is_running]
+        return all(self._load.answered[m.instance_id] >= ORDERS_EACH for m in running)
 
     async def _boot_group(self) -> None:
         members = await asyncio.to_thread(self._demo_account.in_service)

@@ -58,7 +58,7 @@ urls = ["http://127.0.0.1:{port}"]
 """,
         encoding="utf-8",
     )
-    return (sys.executable, "-m", "shipper.cli", "run", "-c", str(config))
+    return (sys.executable, "-m", "shipper", "run", "-c", str(config))
 
 
 def rsyslog_arguments(program: str, folder: Path, log: Path, port: int) -> tuple[str, ...]:
