@@ -92,7 +92,11 @@ def show_document(model: ReportModel, next_commands: list[str]) -> dict[str, Any
             "missing_bytes": model.missing_bytes,
             "sources": [source_document(row) for row in model.completeness],
         },
-        "quarantine": {"case_id": model.case_id, "outcome": model.quarantine},
+        "quarantine": {
+            "case_id": model.case_id,
+            "outcome": model.quarantine,
+            "reasons": list(model.quarantine_reasons),
+        },
         "snapshots": [snapshot_document(snapshot) for snapshot in model.snapshots],
         "aws": dict(model.aws_says),
         "peers": [{"instance_id": peer.instance_id, "state": peer.state} for peer in model.peers],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 
 import click
@@ -54,6 +56,7 @@ def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
         }
         write_json(INSTANCES_SCHEMA, payload)
         return 0
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     table = render_table(
         ("INSTANCE", "STATE", "IMAGE", "GROUP", "ZONE", "AGE", "LAST SIGN (UTC)", "LAST WORD"),
         (
@@ -71,7 +74,7 @@ def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
         ),
     )
     for line in table:
-        write_line(line)
+        write_line(line[:limit])  # a pipe gets whole lines
     return 0
 
 

@@ -111,6 +111,8 @@ def _kept_lines(model: ReportModel) -> Iterator[str]:
 
     case = f"case {model.case_id}: {model.quarantine or 'not finished'}" if model.case_id else ""
     yield safe_text(f"  Quarantine: {case or 'none'}")
+    for reason in model.quarantine_reasons:
+        yield f"    because: {safe_text(reason)}"
     if not model.snapshots:
         yield "  Snapshots: none known"
     for snapshot in model.snapshots:

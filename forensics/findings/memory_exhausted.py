@@ -39,17 +39,17 @@ _RUNTIME: Final = re.compile(
 _INDIRECT: Final = re.compile(
     r"\b(?:exit(?:ed)?(?: with)?(?: code| status)?[ :=]+137\b"
     r"|status=137\b|code=137\b|exitCode[\"']?\s*[:=]\s*137\b"
-    r"|OOMKilled\b|oom-kill\b"
+    r"|OOMKilled\b|oom-kill\b|out of memory\b"
     r"|(?:errno 12|ENOMEM)\b|Cannot allocate memory\b)",
     re.IGNORECASE,
 )
 _EVIDENCE_LIMIT: Final = 5
-_NO_MEMORY_WORDS_FASTER: Final = re.compile(r"mem|alloc|oom|137", re.IGNORECASE)
+_ANY_OF_IT: Final = re.compile(r"mem|alloc|oom|137", re.IGNORECASE)
 
 
 def is_memory_error(text: str) -> bool:
-    """Whether a kernel or a runtime says here that it got no memory."""
-    return _KERNEL.search(text) is not None or _RUNTIME.search(text) is not None
+    """Whether this tells of memory that ran out: this finding's to say, and no other's."""
+    return any(pattern.search(text) for pattern in (_KERNEL, _RUNTIME, _INDIRECT))
 
 
 def find_memory_exhausted(observed: Observed) -> Finding | None:
@@ -87,7 +87,7 @@ def _sort_in(
     runtime: list[Reference],
     indirect: list[Reference],
 ) -> None:
-    if _NO_MEMORY_WORDS_FASTER.search(text) is None:
+    if _ANY_OF_IT.search(text) is None:
         return
     if _KERNEL.search(text) is not None:
         kernel.append(reference)

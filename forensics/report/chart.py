@@ -67,7 +67,7 @@ class Chart:
 
 def build_chart(histogram: Sequence[BarRow], events: Sequence[TimelineRow]) -> Chart | None:
     """The picture; None: there is nothing with a time."""
-    shown = [event for event in events if event.at][-MARKERS_LIMIT:]
+    shown = _choose(events)
     starts = [parse_time(bar.start) for bar in histogram]
     times = starts + [parse_time(event.at) for event in shown]
     if not times:
@@ -101,6 +101,14 @@ def build_chart(histogram: Sequence[BarRow], events: Sequence[TimelineRow]) -> C
         highest=highest,
         label=_label(histogram, shown),
     )
+
+
+def _choose(events: Sequence[TimelineRow]) -> list[TimelineRow]:
+    """The events worth a marker: of a quarantine its first and last, of the rest the newest."""
+    timed = [event for event in events if event.at]
+    steps = [event for event in timed if event.origin == "quarantine"]
+    left_out = {id(event) for event in steps[1:-1]}
+    return [event for event in timed if id(event) not in left_out][-MARKERS_LIMIT:]
 
 
 def _markers(places: Sequence[float]) -> tuple[Marker, ...]:

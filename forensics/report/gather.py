@@ -19,7 +19,7 @@ from forensics.evidence.custody import CustodyEntry, CustodyLog
 from forensics.findings.finding import RECORDS_LOOKED_AT, Observed
 from forensics.findings.observe import read_last, read_observed
 from forensics.findings.rank import find_all
-from forensics.ledger.model import InstanceRow
+from forensics.ledger.model import InstanceRow, SnapshotRow
 from forensics.ports import EvidenceStore
 from forensics.quarantine.journal import Journal
 from forensics.report.completeness import read_completeness
@@ -99,12 +99,13 @@ async def gather_report(
         histogram=await _histogram(store, row),
         last_words=await _last_words(store, row, completeness),
         quarantine=papers.outcome,
-        snapshots=tuple(row.snapshots),
+        quarantine_reasons=papers.reasons,
+        snapshots=_snapshots(row, papers),
         evidence=papers.register,
         custody=papers.custody,
         journal=papers.journal,
         peers=_peers(row, peers),
-        limits=_limits(store, row, completeness),
+        limits=_limits(store, row, completeness, papers),
         warnings=tuple(said),
         aws_says=_aws_says(row),
     )
@@ -178,6 +179,28 @@ async def _last_words(
     return tuple(sorted(words, key=lambda said: (said.lines[-1].at, said.path), reverse=True))
 
 
+def _snapshots(row: InstanceRow, papers: _Papers) -> tuple[SnapshotRow, ...]:
+    """What EC2 says of them; and those that only the custody log remembers."""
+    known = {snapshot.snapshot_id for snapshot in row.snapshots}
+    remembered = [
+        SnapshotRow(
+            snapshot_id=entry.subject,
+            volume_id=str(entry.detail["volume_id"]),
+            state="as the custody log has it",
+            started_at=str(entry.detail.get("started_at", "")),
+            size_gib=_whole(entry.detail.get("size_gib")),
+            case_id=row.case_id,
+        )
+        for entry in papers.entries
+        if "volume_id" in entry.detail and entry.subject not in known
+    ]
+    return (*row.snapshots, *remembered)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
 def _peers(row: InstanceRow, rows: Sequence[InstanceRow]) -> tuple[PeerRow, ...]:
     same = [
         other
@@ -199,7 +222,7 @@ def _peers(row: InstanceRow, rows: Sequence[InstanceRow]) -> tuple[PeerRow, ...]
 
 
 def _limits(
-    store: Store | None, row: InstanceRow, completeness: Sequence[SourceRow]
+    store: Store | None, row: InstanceRow, completeness: Sequence[SourceRow], papers: _Papers
 ) -> tuple[str, ...]:
     limits = [*_ALWAYS]
     if store is None:
@@ -209,7 +232,7 @@ def _limits(
             "Files marked `not closed` have no known end: no closing record came, and a snapshot "
             "of the disk may hold more."
         )
-    if not row.snapshots:
+    if not _snapshots(row, papers):
         limits.append("No snapshot of its disks is known: what was not shipped can't be recovered.")
     if "ec2" not in row.sources:
         limits.append("EC2 says nothing of it (any more): its state rests on what was stored.")
@@ -229,6 +252,8 @@ class _Papers:
 
     def __init__(self) -> None:
         self.outcome = ""
+        self.reasons: tuple[str, ...] = ()
+        self.entries: Sequence[CustodyEntry] = ()
         self.custody: tuple[CustodyRow, ...] = ()
         self.journal: tuple[JournalRow, ...] = ()
         self.register: tuple[EvidenceRow, ...] = ()
@@ -240,7 +265,7 @@ class _Papers:
         if evidence is None or not case_id:
             return papers
         try:
-            entries = CustodyLog(evidence, case_id).read()
+            papers.entries = entries = CustodyLog(evidence, case_id).read()
             papers.custody = tuple(
                 CustodyRow(
                     n=entry.n,
@@ -259,7 +284,9 @@ class _Papers:
         try:
             journal = Journal(evidence, case_id)
             papers.journal = tuple(map(_journal_row, journal.read()))
-            papers.outcome = str(journal.last_outcome().get("outcome", ""))
+            outcome = journal.last_outcome()
+            papers.outcome = str(outcome.get("outcome", ""))
+            papers.reasons = tuple(map(str, outcome.get("reasons", ())))
         except ForensicsError as error:
             warnings.append(f"the quarantine's journal: {error}")
         return papers

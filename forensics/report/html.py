@@ -29,6 +29,8 @@ from forensics.safe_text import safe_text
 LINE_LIMIT: Final = 2_000
 """Characters of one value; what is cut is counted, and the id leads to the rest."""
 
+_LEGEND_LIMIT: Final = 110
+
 
 def render_html(model: ReportModel) -> str:
     """The whole report."""
@@ -57,7 +59,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        time=render_time, bytes=render_bytes, source=render_source, number=_number
+        time=render_time, bytes=render_bytes, source=render_source, number=_number, shorten=_shorten
     )
     text = resources.files("forensics.report").joinpath("report.html.jinja").read_text("utf-8")
     return environment.from_string(text)
@@ -70,3 +72,8 @@ def _finalize(value: object) -> object:
 
 def _number(value: int) -> str:
     return f"{value:,}"
+
+
+def _shorten(text: str) -> str:
+    """For a legend; the timeline has all of it."""
+    return f"{text[:_LEGEND_LIMIT]}…" if len(text) > _LEGEND_LIMIT else text

@@ -180,6 +180,8 @@ def _quarantine(model: ReportModel) -> list[str]:
         "",
         f"Outcome: {_text(model.quarantine or 'none ran')}",
         "",
+        *(f"- because: {_text(reason)}" for reason in model.quarantine_reasons),
+        "",
         *_table(("Time", "Step", "What", "Outcome", "Detail"), rows),
     ]
 

@@ -182,7 +182,9 @@ class ReportModel:
     histogram: tuple[BarRow, ...]
     last_words: tuple[LastWords, ...]
     quarantine: str = ""
-    """complete, degraded or lost; empty: none ran."""
+    """complete, degraded or lost; empty: none ran to its end."""
+    quarantine_reasons: tuple[str, ...] = ()
+    """Why it is not complete."""
     snapshots: tuple[SnapshotRow, ...] = ()
     evidence: tuple[EvidenceRow, ...] = ()
     custody: tuple[CustodyRow, ...] = ()

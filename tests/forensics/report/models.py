@@ -110,6 +110,7 @@ def build_model(text: str = "worker died: MemoryError", *, missing: bool = True)
             ),
         ),
         quarantine="degraded",
+        quarantine_reasons=(text,),
         snapshots=(
             SnapshotRow(
                 snapshot_id="snap-1", volume_id=text, state=text, started_at=at(910), size_gib=8
