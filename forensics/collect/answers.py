@@ -6,10 +6,13 @@ In: results and patterns. Out: objects for JSON. Pure; it must never name a path
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Sequence
 from typing import Any, Final
 
 from forensics.collect.bulk import Item
+
+Patterns = tuple[tuple[str, ...], ...]
 
 _SHARDS: Final = {"total": 1, "successful": 1, "failed": 0}
 
@@ -59,13 +62,15 @@ def build_bulk_answer(
     return {"took": took_millis, "errors": errors, "items": results}
 
 
-def parse_filter_path(text: str) -> list[list[str]]:
+def parse_filter_path(text: str) -> Patterns:
     """The patterns of a `filter_path`, each as its steps; those that exclude (`-…`) are ignored."""
     patterns = (pattern.strip() for pattern in text.split(","))
-    return [pattern.split(".") for pattern in patterns if pattern and not pattern.startswith("-")]
+    return tuple(
+        tuple(pattern.split(".")) for pattern in patterns if pattern and not pattern.startswith("-")
+    )
 
 
-def filter_answer(value: Any, patterns: Sequence[Sequence[str]]) -> Any:
+def filter_answer(value: Any, patterns: Patterns) -> Any:
     """What of `value` the patterns name; None: nothing. Lists are seen through, as OpenSearch does.
 
     A step may hold `*`; the step `**` stands for any number of steps.
@@ -85,9 +90,10 @@ def filter_answer(value: Any, patterns: Sequence[Sequence[str]]) -> Any:
     return answer or None
 
 
-def _below(name: str, patterns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """The patterns that go on below the member `name`."""
-    below: list[Sequence[str]] = []
+@functools.lru_cache(maxsize=1024)
+def _below(name: str, patterns: Patterns) -> Patterns:
+    """The patterns that go on below the member `name`; a bulk answer asks the same often."""
+    below: list[tuple[str, ...]] = []
     for pattern in patterns:
         step, rest = pattern[0], pattern[1:]
         if step == "**":
@@ -98,7 +104,7 @@ def _below(name: str, patterns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
                 below.append(rest[1:])
         elif step == name or fnmatch.fnmatchcase(name, step):
             below.append(rest)
-    return below
+    return tuple(below)
 
 
 def _failed(item: Item, status: int, kind: str, reason: str) -> dict[str, Any]:

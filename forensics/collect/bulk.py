@@ -7,6 +7,7 @@ never store, and never let one item's bytes stop another.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import secrets
@@ -23,8 +24,14 @@ ID_LIMIT_BYTES: Final = 512
 
 _CREATING: Final = ("create", "index")
 _WITHOUT_SOURCE: Final = ("delete",)
+# What shippers send nearly always; whatever looks otherwise is parsed as JSON.
+_USUAL_ACTION: Final = re.compile(
+    rb'\{"(create|index)":\{"_index":"([a-z0-9._-]+)","_id":"([A-Za-z0-9._:-]+)"\}\}'
+)
 _INDEX_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 _OFFSET_LIMIT: Final = 2**63
+_LARGE_OFFSET_ID_BYTES: Final = 48
+"""No shorter id of ours has room for an offset near the limit."""
 
 Error = tuple[int, str, str]
 """Status, type, reason."""
@@ -81,6 +88,9 @@ def _parse_action(number: int, line: bytes, default_index: str) -> tuple[str, st
     """Action, index and id (None: one is to be made)."""
     if len(line) > ACTION_LINE_LIMIT_BYTES:
         raise _malformed(number, f"it is longer than {ACTION_LINE_LIMIT_BYTES} bytes")
+    usual = _USUAL_ACTION.fullmatch(line)
+    if usual is not None:
+        return usual[1].decode(), usual[2].decode(), usual[3].decode()
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
@@ -122,20 +132,31 @@ def _find_error(action: str, index: str, document_id: str) -> Error | None:
             "illegal_argument_exception",
             f"[{action}] is refused: stored records are append-only",
         )
+    error = _find_index_error(index)
+    if error is not None:
+        return error
+    problem = _find_id_problem(document_id)
+    return (400, "illegal_argument_exception", problem) if problem else None
+
+
+@functools.lru_cache(maxsize=256)
+def _find_index_error(index: str) -> Error | None:
     if not _INDEX_NAME.fullmatch(index):
         reason = f"Invalid index name [{_printable(index)[:200]}], must be a-z, 0-9, . _ or -"
         return 400, "invalid_index_name_exception", reason
     if family_of(index) == "lifecycle":
         reason = "lifecycle documents are written by a responder, not by a shipper"
         return 403, "security_exception", reason
-    problem = _find_id_problem(document_id)
-    return (400, "illegal_argument_exception", problem) if problem else None
+    return None
 
 
 def _find_id_problem(document_id: str) -> str:
-    size = len(_printable(document_id).encode())
-    if not 0 < size <= ID_LIMIT_BYTES or _printable(document_id) != document_id:
+    printable = _printable(document_id)
+    size = len(printable.encode())
+    if not 0 < size <= ID_LIMIT_BYTES or printable != document_id:
         return f"_id must be text of 1 to {ID_LIMIT_BYTES} bytes, this one has {size}"
+    if size < _LARGE_OFFSET_ID_BYTES:
+        return ""
     try:
         key = parse_record_id(document_id)
     except ValueError:  # another shipper's

@@ -88,4 +88,4 @@ def test_filter_path_keeps_what_it_names(filter_path: str, expected: object) -> 
 
 def test_a_filter_path_of_nothing_filters_nothing() -> None:
     """Empty patterns and exclusions name nothing to keep."""
-    assert [] == parse_filter_path(" , ,-took")
+    assert () == parse_filter_path(" , ,-took")
