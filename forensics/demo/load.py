@@ -1,7 +1,7 @@
 """Customers of the demo's shop: requests at a steady rate to every machine whose service answers.
 
-In: the machines. Out: traffic, and how many requests each of them answered. One thread, a bounded rate,
-ended by `stop`.
+In: the machines. Out: traffic, and how many requests each of them answered. One thread, a bounded
+rate, ended by `stop`.
 """
 
 from __future__ import annotations

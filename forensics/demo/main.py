@@ -14,23 +14,21 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from forensics.config import Settings
-from forensics.demo.account import CREDENTIALS, REGION, build_account
+from forensics.demo.account import REGION, build_account
 from forensics.demo.audit import FileAudit, audit_machine
 from forensics.demo.machine import Machine
-from forensics.demo.processes import kill_process, read_first_line, start_process, stop_process
 from forensics.demo.progress import Progress
+from forensics.demo.stage import account_process, demo_environment, make_folder, store_process
 from forensics.demo.story import Story
 from forensics.errors import UsageError
 from forensics.evidence.folder import FolderEvidence
 from forensics.quarantine.result import QuarantineResult
-from forensics.store.protocol import Store
 
 SCENARIOS: Final = ("leak",)
 SCHEMA: Final = "afterimage.demo/1"
@@ -68,87 +66,84 @@ def run_demo(
         raise UsageError(
             f"no scenario {scenario!r}", next_step=f"choose one of: {', '.join(SCENARIOS)}"
         )
-    folder = _make_folder(directory)
+    folder = make_folder(directory)
+    to_tui = not (headless or json_output) and sys.stdin.isatty() and sys.stdout.isatty()
     try:
-        with _demo_environment():
-            return asyncio.run(_run(folder, headless=headless, as_json=json_output, store=store))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        with demo_environment():
+            document = _run(folder, store, to_tui=to_tui)
+    except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    text = json.dumps(document, indent=2) + "\n" if json_output else _summary(document)
+    sys.stdout.write(text)
+    return 0 if document["missing_bytes"] == document["repeated_records"] == 0 else 5
 
 
-async def _run(folder: Path, *, headless: bool, as_json: bool, store: str | None) -> int:
+def _run(folder: Path, store: str | None, *, to_tui: bool) -> dict[str, Any]:
     progress = Progress()
     progress.say(f"everything of this demo is in {folder}")
-    async with contextlib.AsyncExitStack() as stack:
-        endpoint = stack.enter_context(_account_process(folder))
+    with contextlib.ExitStack() as stack:
+        endpoint = stack.enter_context(account_process(folder))
         os.environ["AWS_ENDPOINT_URL"] = endpoint
         progress.say(f"the account: moto at {endpoint}, not AWS")
-        demo_account = await asyncio.to_thread(build_account, endpoint)
-        url, location = await stack.enter_async_context(_store_process(folder, store))
+        demo_account = build_account(endpoint)
+        url, location = stack.enter_context(store_process(folder, store))
         progress.say(f"the centre: {url}")
         from forensics.aws.account import connect
-        from forensics.store.open import open_store
 
-        opened = await open_store(location)
-        stack.push_async_callback(opened.close)
         story = Story(
             directory=folder,
-            store=opened,
             store_url=url,
             account=connect(None, REGION),
             demo_account=demo_account,
             progress=progress,
         )
         stack.callback(story.close)
-        outcome = await _tell_story(story, opened, folder, progress)
-        settings = Settings.resolve(
-            store=location, evidence=str(folder / "evidence"), region=REGION
-        )
-        document = _document(outcome, location, folder)
-        if as_json:
-            sys.stdout.write(json.dumps(document, indent=2) + "\n")
-        elif headless or not (sys.stdin.isatty() and sys.stdout.isatty()):
-            sys.stdout.write(_summary(document))
-        else:
+        evidence = folder / "evidence"
+        outcome = asyncio.run(_tell(story, location, evidence, folder / "reports", progress))
+        if to_tui:
+            from forensics.tui.app import run_tui
+
             story.resume_load()
-            await asyncio.to_thread(_open_tui, settings, outcome.dead.instance_id)
-            sys.stdout.write(_summary(document))
-    return 0 if document["missing_bytes"] == document["repeated_records"] == 0 else 5
+            settings = Settings.resolve(store=location, evidence=str(evidence), region=REGION)
+            run_tui(settings, outcome.dead.instance_id)
+        return _document(outcome, location, folder)
 
 
-async def _tell_story(story: Story, store: Store, folder: Path, progress: Progress) -> Outcome:
+async def _tell(
+    story: Story, location: str, evidence_folder: Path, reports_folder: Path, progress: Progress
+) -> Outcome:
+    """Let the story run, then count and report what it left."""
     from forensics.ledger.load import find_row, load_ledger
     from forensics.ledger.observe import observe
     from forensics.report.gather import gather_report
     from forensics.report.write import write_report
+    from forensics.store.open import open_store
 
-    evidence = FolderEvidence(folder / "evidence")
-    dead, terminated, result = await story.run(evidence)
-    progress.say("every file is compared with the store, byte by byte")
-    audits = [
-        audit
-        for machine in story.machines.values()
-        for audit in await audit_machine(store, machine)
-    ]
-    ledger = await load_ledger(store, story.account)
-    await observe(store, ledger)
-    reports: list[Path] = []
-    for machine in (dead, terminated):
-        row = find_row(ledger, machine.instance_id)
-        model = await gather_report(
-            store, row, evidence, peers=ledger.rows, warnings=ledger.warnings
-        )
-        reports += write_report(model, folder / "reports", ("html", "md"))
+    evidence = FolderEvidence(evidence_folder)
+    store = await open_store(location)
+    try:
+        dead, terminated, result = await story.run(store, evidence)
+        progress.say("every file is compared with the store, byte by byte")
+        audits = [
+            audit
+            for machine in story.machines.values()
+            for audit in await audit_machine(store, machine)
+        ]
+        ledger = await load_ledger(store, story.account)
+        await observe(store, ledger)
+        reports: list[Path] = []
+        for machine in (dead, terminated):
+            row = find_row(ledger, machine.instance_id)
+            model = await gather_report(
+                store, row, evidence, peers=ledger.rows, warnings=ledger.warnings
+            )
+            reports += write_report(model, reports_folder, ("html", "md"))
+    finally:
+        await store.close()
     for path in reports:
         progress.say(f"report: {path}")
     return Outcome(dead, terminated, result, audits, reports)
-
-
-def _open_tui(settings: Settings, instance_id: str) -> None:
-    from forensics.tui.app import run_tui
-
-    run_tui(settings, instance_id)
 
 
 def _document(outcome: Outcome, location: str, folder: Path) -> dict[str, Any]:
@@ -196,68 +191,3 @@ def _summary(document: dict[str, Any]) -> str:
         f"  rm -r {shlex.quote(document['directory'])}",
     )
     return "\n".join(lines) + "\n"
-
-
-def _make_folder(directory: Path | None) -> Path:
-    if directory is None:
-        return Path(tempfile.mkdtemp(prefix="afterimage-demo-"))
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        empty = not any(directory.iterdir())
-    except OSError as error:
-        raise UsageError(
-            f"can't use {directory}", why=str(error), next_step="name a folder you may write to"
-        ) from error
-    if not empty:
-        raise UsageError(
-            f"{directory} is not empty", next_step="name a new folder: the demo fills it"
-        )
-    return directory.resolve()
-
-
-@contextlib.contextmanager
-def _demo_environment() -> Iterator[None]:
-    """boto3's environment while the demo runs: the stand-in account, never a real one."""
-    before = dict(os.environ)
-    for name in list(os.environ):
-        if name.startswith("AWS_"):
-            del os.environ[name]
-    os.environ.update(CREDENTIALS)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextlib.contextmanager
-def _account_process(folder: Path) -> Iterator[str]:
-    log = folder / "account.stderr"
-    process = start_process((sys.executable, "-m", "forensics.demo.account"), log)
-    try:
-        yield read_first_line(process, log, "the stand-in account")
-    finally:
-        kill_process(process)
-
-
-@contextlib.asynccontextmanager
-async def _store_process(folder: Path, store: str | None) -> AsyncIterator[tuple[str, str]]:
-    """(the URL for shippers, the location for readers) of the store."""
-    if store is not None:
-        from forensics.centre.install import install_templates
-
-        await install_templates(store)
-        yield store, store
-        return
-    path, log = folder / "logs.sqlite", folder / "collector.stderr"
-    process = start_process(
-        (
-            *(sys.executable, "-m", "forensics.cli.main", "collector"),
-            *("--listen", "127.0.0.1:0", "--store", str(path)),
-        ),
-        log,
-    )
-    try:
-        yield read_first_line(process, log, "the collector"), f"sqlite:{path}"
-    finally:
-        await asyncio.to_thread(stop_process, process)

@@ -40,18 +40,18 @@ POLL_SECONDS: Final = 0.2
 class Story:
     """The demo's course; `close` ends every process it started."""
 
+    _store: Store
+
     def __init__(
         self,
         *,
         directory: Path,
-        store: Store,
         store_url: str,
         account: Account,
         demo_account: DemoAccount,
         progress: Progress,
     ) -> None:
         self._directory = directory
-        self._store = store
         self._store_url = store_url
         self.account = account
         self._demo_account = demo_account
@@ -59,8 +59,11 @@ class Story:
         self.machines: dict[str, Machine] = {}
         self._load = Load(lambda: list(self.machines.values()))
 
-    async def run(self, evidence: FolderEvidence) -> tuple[Machine, Machine, QuarantineResult]:
+    async def run(
+        self, store: Store, evidence: FolderEvidence
+    ) -> tuple[Machine, Machine, QuarantineResult]:
         """The whole course: (the dead and quarantined machine, the terminated one, the case)."""
+        self._store = store
         await self._boot_group()
         self._load.start()
         self._say(f"load: orders to all {GROUP_SIZE} services")
