@@ -170,8 +170,16 @@ def _document(outcome: Outcome, location: str, folder: Path) -> dict[str, Any]:
     }
 
 
+def _program() -> str:
+    """How this program was called, so that a line can be copied."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "forensics" else "forensics"
+
+
 def _summary(document: dict[str, Any]) -> str:
-    dead, store = document["dead_instance"], document["store"]
+    dead = document["dead_instance"]
+    command = shlex.join(
+        (_program(), "--store", document["store"], "--evidence", document["evidence"])
+    )
     written, stored = document["written_bytes"], document["stored_bytes"]
     missing, repeated = document["missing_bytes"], document["repeated_records"]
     verdict = f"{missing} bytes missing, {repeated} records stored twice"
@@ -185,8 +193,8 @@ def _summary(document: dict[str, Any]) -> str:
         "Reports:",
         *(f"  {path}" for path in document["reports"]),
         "Look further:",
-        f"  forensics --store {shlex.quote(store)} {dead}",
-        f"  forensics --store {shlex.quote(store)} show {dead}",
+        f"  {command} {dead}",
+        f"  {command} show {dead}",
         "Remove it all:",
         f"  rm -r {shlex.quote(document['directory'])}",
     )
