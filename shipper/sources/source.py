@@ -97,8 +97,8 @@ class Source:
         self.offset = progress.acked
         """Where the next record starts."""
         self.size = progress.size
-        self.largest_size = progress.size
-        """The largest size seen: what is known to be lost when the file shrinks or goes."""
+        self.known_end = progress.size
+        """Up to where the bytes were there when last compared: what is lost if it is truncated."""
         self.until: int | None = None
         """Where reading ends, once the shipper drains."""
         self.acks = AckedPrefix(progress.acked)
@@ -178,7 +178,6 @@ class Source:
         # written to without growing: only comparing its bytes tells whether it was replaced
         self._touched = found.st_size == self.size and self._mtime_ns != 0
         self.size = found.st_size
-        self.largest_size = max(self.largest_size, self.size)
         self._mtime_ns = found.st_mtime_ns
         return True
 
@@ -195,10 +194,10 @@ class Source:
             chunk = self._read_chunk(LONG_CHUNK_BYTES)
             records = frame_with_cuts(chunk, self.offset, self.cuts)
         self._touched = False
+        self.known_end = max(self.known_end, self.offset + len(chunk))
         if not records:
-            end = self.offset + len(chunk)
-            self.size = max(self.size, end)
-            self.barren_size = end
+            self.barren_size = self.offset + len(chunk)
+            self.size = max(self.size, self.barren_size)
         _, following = self.row_at(self.offset)
         if following is not None and following < self.offset + len(chunk):
             records = _starting_before(following - self.offset, records)
@@ -241,7 +240,7 @@ class Source:
         tail = self.acks.tail
         return Progress(
             acked=self.acks.position,
-            size=max(self.largest_size, self.offset),
+            size=max(self.size, self.offset),
             tail=tail_digest(tail) if tail else self._earlier_tail,
             dead_lettered=self.dead_lettered,
             published_rows=self.published_rows,

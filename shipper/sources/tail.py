@@ -117,7 +117,11 @@ class Tail:
             source = Source(rows, cuts=journal.cuts.get(number, ()), progress=progress)
             before = self._by_file.get(source.file_id)
             if before is not None:  # an earlier run saw it truncated, and died before all was said
-                self._declare_lost(before, "truncated, and the shipper ended before it was stored")
+                self._declare_lost(
+                    before,
+                    before.known_end,
+                    "truncated, and the shipper ended before it was stored",
+                )
                 self._end(before)
             self._add(source)
 
@@ -449,14 +453,14 @@ class Tail:
     def _end_vanished(self, source: Source) -> None:
         """It was deleted while no descriptor held it."""
         if not source.is_verified:
-            self._declare_lost(source, "removed while the shipper was not running")
-        elif source.largest_size > source.offset:
-            self._declare_lost(source, "removed before it was read")
+            self._declare_lost(source, source.size, "removed while the shipper was not running")
+        elif source.size > source.offset:
+            self._declare_lost(source, source.size, "removed before it was read")
         self._end(source)
 
     def _end_replaced(self, source: Source, why: str) -> None:
         """Truncated or overwritten: the same file id is another source from here on."""
-        self._declare_lost(source, f"truncated or replaced: {why}")
+        self._declare_lost(source, source.known_end, f"truncated or replaced: {why}")
         self._end(source)
         try:
             stat = os.stat(source.path)  # noqa: PTH116 - as in rotation.py
@@ -465,14 +469,14 @@ class Tail:
         if source.missing_at is None and (stat.st_dev, stat.st_ino) == source.file_id:
             self._start([Found(source.path, stat, source.path)])
 
-    def _declare_lost(self, source: Source, reason: str) -> None:
+    def _declare_lost(self, source: Source, end: int, reason: str) -> None:
         source.unpublished_gaps += 1
         self._ports.on_gap(
             Gap(
                 source=source.number,
                 path=source.first_path,
                 start=source.offset,
-                end=max(source.largest_size, source.offset),
+                end=max(end, source.offset),
                 reason=reason,
             )
         )

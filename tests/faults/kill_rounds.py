@@ -35,7 +35,7 @@ def run_kills(folder: Path, url: str, *, kills: int, seed: int) -> list[Path]:
             # a start takes about 0.2 s: some die before their first line, some after many
             time.sleep(plan.uniform(0.05, 0.45))
             if plan.random() < _DRAINING_SHARE:
-                shipper.signal(signal.SIGTERM)
+                shipper.send_signal(signal.SIGTERM)
                 time.sleep(plan.uniform(0.0, 0.3))
             code = shipper.kill()
             assert code in {-9, 0}, shipper.words.read_text()

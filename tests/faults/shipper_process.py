@@ -43,7 +43,7 @@ class ShipperProcess:
                 stdin=subprocess.DEVNULL,
             )
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal, and do not wait."""
         if self._process is not None and self._process.poll() is None:
             os.kill(self._process.pid, number)
@@ -59,7 +59,7 @@ class ShipperProcess:
     def _end(self, number: signal.Signals) -> int:
         if self._process is None:
             raise AssertionError("it was not started")
-        self.signal(number)
+        self.send_signal(number)
         code = self._process.wait(_EXIT_TIMEOUT_SECONDS)
         self._process = None
         return code

@@ -15,6 +15,7 @@ from shipper.wire.state import (
     Closed,
     Cut,
     DeadLetter,
+    Entry,
     Progress,
     Run,
     SourceRow,
@@ -35,7 +36,7 @@ ROW = SourceRow(
     from_offset=0,
     at=AT,
 )
-ENTRIES = [
+ENTRIES: list[Entry] = [
     Run(run=1, at=AT),
     ROW,
     replace(ROW, source=1, inode=13),
@@ -45,7 +46,9 @@ ENTRIES = [
     Closed(source=1, end=7),
     Run(run=2, at=AT),
 ]
-JOURNAL = state.format_journal_head(STREAM.stream) + b"".join(map(state.format_entry, ENTRIES))
+JOURNAL = state.format_journal_head(STREAM.stream) + b"".join(
+    state.format_entry(entry) for entry in ENTRIES
+)
 CHECKPOINT = Checkpoint(
     stream=STREAM.stream,
     saved_at=AT,
