@@ -29,7 +29,13 @@ request is answered once its documents are on the disk. Prints its URL when it i
 authentication: listen on loopback, or behind something that has.
 """,
 )
-@click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:9200", show_default=True)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9200",
+    show_default=True,
+    help="Where to answer; port 0 takes a free one.",
+)
 @global_options
 @click.pass_obj
 def collector(invocation: Invocation, listen: str) -> int:

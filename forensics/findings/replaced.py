@@ -89,7 +89,10 @@ def find_replaced(observed: Observed) -> Finding | None:
     evidence = [event_reference(event) for event in events][-_EVIDENCE_LIMIT:]
     if instance.state_reason:
         at = instance.ended_at or (events[-1].at if events else instance.last_sign_at)
-        evidence.insert(0, Reference(id="", at=at, where="ec2", quote=instance.state_reason))
+        # The ledger puts who says so before the reason: "EC2: Client.UserInitiatedShutdown …".
+        who, colon, words = instance.state_reason.partition(": ")
+        quote = words if colon else instance.state_reason
+        evidence.insert(0, Reference(id="", at=at, where=who if colon else "", quote=quote))
     if not evidence:
         return None
     title, statement, weight = _kind(instance.state_reason, events, instance.state)

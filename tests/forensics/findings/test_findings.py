@@ -200,7 +200,7 @@ def test_ec2s_reason_tells_the_kind_of_end(reason: str, title: str) -> None:
 
     assert finding is not None
     assert title == finding.title
-    assert reason == finding.evidence[0].quote
+    assert reason == f"{finding.evidence[0].where}: {finding.evidence[0].quote}"
 
 
 def test_a_failed_health_check_beats_the_request_that_it_caused() -> None:
