@@ -73,8 +73,8 @@ class AfterimageApp(App[int], inherit_bindings=False):
 
     @staticmethod
     def _tell(screen: object, error: ForensicsError) -> None:
-        if isinstance(screen, Frame):
-            screen.say(str(error))
+        if isinstance(screen, InstancesScreen):
+            screen.notice = error
             screen.show_trouble(error)
 
     def on_instances_screen_opened(self, event: InstancesScreen.Opened) -> None:

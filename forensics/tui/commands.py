@@ -52,4 +52,6 @@ def raw_command(document: Document) -> str:
 def link_of(document: Document) -> str:
     """A permalink: instance, index and id; it names the same event in every copy of the store."""
     parts = (document.instance_id, document.index, document.id)
-    return "afterimage:" + "/".join(quote(part, safe="") for part in parts)
+    return "afterimage:" + "/".join(
+        quote(part.encode("utf-8", "surrogatepass"), safe="") for part in parts
+    )

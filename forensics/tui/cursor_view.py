@@ -78,6 +78,10 @@ class CursorView(ScrollView, can_focus=True):
         """The row's segments, styled without a background; text through safe_text."""
         raise NotImplementedError
 
+    def long_length(self, number: int) -> int:
+        """How many characters the row's long column has; nothing further right is shown."""
+        raise NotImplementedError
+
     # Scrolling that animates would draw, and fetch, every line on its way.
     def scroll_to(self, x: float | None = None, y: float | None = None, **options: Any) -> None:
         """Scroll at once, whoever asks."""
@@ -178,7 +182,10 @@ class CursorView(ScrollView, can_focus=True):
         self.place(self.row_count - 1)
 
     def action_shift_right(self) -> None:
-        self.shift += SHIFT_STEP
+        top = self.scroll_offset.y
+        visible = range(top, min(top + self.visible_height, self.row_count))
+        longest = max(map(self.long_length, visible), default=0)
+        self.shift = min(self.shift + SHIFT_STEP, max(0, longest - 1))
         self.refresh()
 
     def action_shift_left(self) -> None:

@@ -111,6 +111,10 @@ class InstanceList(CursorView):
             for cell, kind in zip(cells, kinds, strict=True)
         ]
 
+    def long_length(self, number: int) -> int:
+        """See `CursorView.long_length`."""
+        return len(self.shown[number].last_word)
+
     def render_line(self, y: int) -> Strip:
         """See `CursorView.render_line`; says why where there is nothing."""
         if y == 0 and not self.row_count:

@@ -62,6 +62,8 @@ class InstancesScreen(Frame):
         self._asked_at = 0.0
         self._took_seconds = 0.0
         self.last_error: ForensicsError | None = None
+        self.notice: ForensicsError | None = None
+        """Something else to tell, until it is closed: an instance that was asked for is unknown."""
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="headline")
@@ -118,7 +120,7 @@ class InstancesScreen(Frame):
         finally:
             self._busy = False
             self._took_seconds = time.monotonic() - self._asked_at
-        self.show_trouble(self.last_error)
+        self.show_trouble(self.last_error or self.notice)
         self._show_all()
 
     def _show_all(self) -> None:
@@ -209,6 +211,10 @@ class InstancesScreen(Frame):
         self._show_preview()
 
     def close_layer(self) -> bool:
+        if self.notice is not None:
+            self.notice = None
+            self.show_trouble(self.last_error)
+            return True
         if self.listing.search:
             self.listing.search = ""
             self._show_states()

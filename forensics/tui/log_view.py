@@ -125,6 +125,11 @@ class LogView(CursorView):
             for text, kind in pieces
         ]
 
+    def long_length(self, number: int) -> int:
+        """See `CursorView.long_length`."""
+        row = None if self.pager is None else self.pager.window.row(number)
+        return len(row.message) if isinstance(row, Document) else 0
+
     def render_line(self, y: int) -> Strip:
         """See `CursorView.render_line`; says why where there is nothing."""
         if y == 0 and not self.row_count:

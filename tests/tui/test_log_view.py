@@ -51,6 +51,11 @@ async def settled(pilot: Pilot[int], log: LogKeys) -> None:
     )
 
 
+async def at_number(pilot: Pilot[int], log: LogKeys, number: int) -> None:
+    """The cursor comes to the event of that number."""
+    await wait_until(pilot, f"event {number}", lambda: number_at_cursor(log) == number)
+
+
 def number_at_cursor(log: LogKeys) -> int:
     """The number of the virtual event under the cursor."""
     document = log.document
@@ -131,7 +136,7 @@ async def test_errors_and_warnings_are_found_by_the_store() -> None:
             ("e", 5), ("e", 10_005), ("e", 20_005), ("E", 10_005), ("w", 11_003), ("W", 10_003),
         ):  # fmt: skip
             await pilot.press(key)
-            await wait_until(pilot, key, lambda at=expected: number_at_cursor(log) == at)
+            await at_number(pilot, log, expected)
             await settled(pilot, log)
         assert store.pages < 40
 
@@ -178,7 +183,7 @@ async def test_bars_are_stepped_through() -> None:
         await settled(pilot, log)
         for key, expected in (("]", 100), ("]", 200), ("[", 100)):
             await pilot.press(key)
-            await wait_until(pilot, key, lambda at=expected: number_at_cursor(log) == at)
+            await at_number(pilot, log, expected)
 
 
 def _silence() -> ListStore:
@@ -316,7 +321,7 @@ async def test_sizes_around_a_page_have_both_ends(count: int) -> None:
         await wait_until(pilot, "start", lambda: number_at_cursor(log) == 0)
         await settled(pilot, log)
         for _ in range(count // log.visible_height + 2):
-            await pilot.press("pagedown")
+            log.action_page_down()
             await settled(pilot, log)
         assert number_at_cursor(log) == count - 1
         assert f"{count:,} of {count:,}" in screen_text(pilot)

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.store.protocol import Cursor, Document, Page, Query
-from forensics.tui.moments import parse_time
 from forensics.tui.pager import Pager
 from forensics.tui.scroll_map import ScrollMap
 from forensics.tui.window import MAX_PAGES, PAGE_SIZE, Gap, Window
-from shipper.wire.times import format_time
+from shipper.wire.times import format_time, parse_time
 from tests.tui.virtual_store import START, VirtualStore
 
 LOGS = Query(families=frozenset(("logs", "lifecycle")))
