@@ -7,6 +7,7 @@ for a document that a crash could still take, and never leave half a request beh
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import queue
@@ -146,7 +147,8 @@ class Writer:
             requests = [request for request in group if request is not None]
             if requests:
                 self._write(connection, requests)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with contextlib.suppress(sqlite3.Error):  # a full disk, a reader: the WAL is kept and good
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _write(self, connection: sqlite3.Connection, group: list[_Request]) -> None:
         """One transaction for the group; then, and only then, the answers."""
@@ -156,7 +158,7 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._store(connection, request) for request in group]
             connection.execute("COMMIT")
-        except (sqlite3.Error, ForensicsError) as error:
+        except Exception as error:  # noqa: BLE001 - worker boundary: whoever waits gets an answer
             failure = explain(error, str(self._path)) if isinstance(error, sqlite3.Error) else error
             outcomes = [failure] * len(group)
         finally:

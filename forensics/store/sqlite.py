@@ -34,7 +34,7 @@ from forensics.store.protocol import (
 from forensics.store.sqlite_query import Selection, build_aggregate, build_page
 from forensics.store.sqlite_schema import (
     explain,
-    is_immutable,
+    is_writable,
     open_for_appending,
     open_for_reading,
 )
@@ -77,6 +77,7 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-store")
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._as_it_lies = False
         self._running: object | None = None
         self._closed = False
 
@@ -101,7 +102,7 @@ class SqliteStore:
             version=sqlite3.sqlite_version,
             documents=documents,
             append_only=False,
-            warnings=_warnings(self.path),
+            warnings=_warnings(self.path) if self._as_it_lies else (),
         )
 
     async def streams(self, instance_ids: frozenset[str] = frozenset()) -> Sequence[StreamSummary]:
@@ -172,10 +173,10 @@ class SqliteStore:
         """Create (id, fields) in the lifecycle index; returns how many were new."""
         if not documents:
             return 0
-        if is_immutable(self.path):
+        if not is_writable(self.path):
             raise RefusedError(
                 f"the store {self.path} can't be written",
-                why="it was opened as read-only evidence",
+                why="file or folder is read-only here",
                 next_step="work on a writable copy",
             )
         new = [_lifecycle(document_id, fields) for document_id, fields in documents]
@@ -210,7 +211,7 @@ class SqliteStore:
     def _answer(self, job: object, question: Callable[[sqlite3.Connection], T]) -> T:
         """Runs on the store's thread."""
         if self._connection is None:
-            self._connection = open_for_reading(self.path)
+            self._connection, self._as_it_lies = open_for_reading(self.path)
         with self._lock:
             self._running = job
         try:
@@ -233,8 +234,6 @@ class SqliteStore:
 
 def _warnings(path: Path) -> Sequence[str]:
     """What a reader of read-only evidence does not see."""
-    if not is_immutable(path):
-        return ()
     wal = path.with_name(f"{path.name}-wal")
     warnings = ["opened read-only: what a collector writes meanwhile is not seen"]
     if wal.exists() and wal.stat().st_size:

@@ -6,8 +6,10 @@ that says what to do. It must never make or change a file that is not an Afterim
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -27,6 +29,8 @@ APPLICATION_ID: Final = 0x41667465
 SCHEMA_VERSION: Final = 1
 
 BUSY_TIMEOUT_MILLIS: Final = 10_000
+
+_AS_IT_LIES: Final = "mode=ro&immutable=1"
 
 # The time order of pages is (timestamp, stream, source, offset, id): protocol.Cursor.
 # The *story* (vitals and lifecycle) is small; its own indexes keep it apart from the logs.
@@ -95,12 +99,13 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         ) from error
     try:
         connection = _connect(path, "mode=rw")
-        if not _has_tables(connection, location):
-            _create(connection)
-        _check_version(connection, location)
-        connection.execute("PRAGMA synchronous = FULL")  # a commit survives power loss
-        connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
+        with _closing_on_error(connection):
+            if not _has_tables(connection, location):
+                _create(connection)
+            _check_version(connection, location)
+            connection.execute("PRAGMA synchronous = FULL")  # a commit survives power loss
+            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
     except sqlite3.Error as error:
         raise explain(error, location) from error
     return connection
@@ -112,35 +117,45 @@ def open_for_appending(path: Path) -> sqlite3.Connection:
     require_file(path)
     try:
         connection = _connect(path, "mode=rw")
-        _check_version(connection, location)
-        connection.execute("PRAGMA synchronous = FULL")
+        with _closing_on_error(connection):
+            _check_version(connection, location)
+            connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error as error:
         raise explain(error, location) from error
     return connection
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that can't write; `is_immutable(path)` says how it was opened.
+def open_for_reading(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection that can't write, and whether it reads the file as it lies, without its WAL.
+
+    A file that can't be written is read like any other while a collector has it open. Without one,
+    SQLite would have to make files beside it to read its WAL; then it is taken as it lies.
 
     Raises:
         NotFoundError: no such file.
         UsageError: a file that is no store, or one of a newer Afterimage.
         UnreachableError: no right to read it.
     """
-    location = str(path)
     require_file(path)
-    try:
-        connection = _connect(path, "mode=ro&immutable=1" if is_immutable(path) else "mode=rw")
-        connection.execute("PRAGMA query_only = ON")
-        _check_version(connection, location)
-    except sqlite3.Error as error:
-        raise explain(error, location) from error
-    return connection
+    modes = ["mode=rw"] if is_writable(path) else ["mode=ro", _AS_IT_LIES]
+    for mode in modes:
+        try:
+            connection = _connect(path, mode)
+            with _closing_on_error(connection):
+                connection.execute("PRAGMA query_only = ON")
+                _check_version(connection, str(path))
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if mode == "mode=ro" and code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+                continue
+            raise explain(error, str(path)) from error
+        return connection, mode == _AS_IT_LIES
+    raise AssertionError("the last mode returns or raises")
 
 
-def is_immutable(path: Path) -> bool:
-    """Whether the file is evidence that can't be written: read as it lies, without its WAL."""
-    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+def is_writable(path: Path) -> bool:
+    """Whether this process may write the file and beside it; evidence is often neither."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def require_file(path: Path) -> None:
@@ -197,6 +212,15 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA foreign_keys = OFF")  # none declared; touches the file: early errors
     return connection
+
+
+@contextlib.contextmanager
+def _closing_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _has_tables(connection: sqlite3.Connection, location: str) -> bool:

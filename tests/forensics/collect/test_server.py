@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import shutil
 import sqlite3
 import zlib
 from pathlib import Path
@@ -201,6 +202,16 @@ async def test_a_locked_store_is_503_and_then_goes_on(collector: Collector) -> N
     blocker.execute("ROLLBACK")
     blocker.close()
     assert 200 == (await waiting)[0]
+
+
+async def test_trouble_of_any_kind_is_answered(tmp_path: Path) -> None:
+    """The folder vanishes under a running collector: an error at once, and no request hangs."""
+    folder = tmp_path / "folder"
+    async with open_collector("127.0.0.1:0", folder / "s") as url:
+        assert 200 == (await _post(url, item("1")))[0]
+        shutil.rmtree(folder)
+        for number in range(3):
+            assert 500 <= (await _post(url, item(f"later-{number}")))[0]
 
 
 async def test_requests_at_once_all_get_their_own_answer(collector: Collector) -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from forensics.collect.writer import Writer
 from forensics.errors import IntegrityError, NotFoundError, UnreachableError, UsageError
 from forensics.store.open import open_store
 from forensics.store.protocol import Query
 from forensics.store.sqlite import SqliteStore
 from forensics.store.sqlite_schema import SCHEMA_VERSION, open_for_writing
-from tests.forensics.store.filling import fill
+from tests.forensics.store.filling import fill, lines
 
 READ_AS_EVIDENCE = """
 import asyncio, json, os, sys
@@ -157,6 +158,35 @@ def test_evidence_that_can_not_be_written_is_read_as_it_lies(
         file.chmod(0o444)
     before = sorted(evidence_folder.iterdir())
     evidence_folder.chmod(0o555)
+    count, warnings, refused = ask_as_another(path)
+    assert 10 == count
+    assert "read-only" in warnings[0]
+    assert with_wal == any("store.sqlite-wal" in warning for warning in warnings)
+    assert "can't be written" in refused
+    assert before == sorted(evidence_folder.iterdir())
+
+
+def test_a_file_that_may_only_be_read_shows_what_its_collector_writes(
+    evidence_folder: Path,
+) -> None:
+    """Beside a running collector even a reader without rights sees the WAL, and no warning."""
+    path = evidence_folder / "store.sqlite"
+    writer = Writer(path, disk_floor_bytes=0)
+    writer.start()
+    try:
+        for count in (10, 20):
+            writer.submit(lines(10, stream=f"{count:016}"), "").result(30)
+            for file in evidence_folder.glob("store.sqlite*"):
+                file.chmod(0o444)
+            seen, warnings, refused = ask_as_another(path)
+            assert (count, []) == (seen, warnings)
+            assert "can't be written" in refused
+    finally:
+        writer.stop()
+
+
+def ask_as_another(path: Path) -> tuple[int, list[str], str]:
+    """Count, warnings and the refusal to write, as a process sees them that may only read."""
     answer = subprocess.run(
         [sys.executable, "-c", READ_AS_EVIDENCE, str(path)],
         cwd=Path(__file__).parents[3],
@@ -167,8 +197,4 @@ def test_evidence_that_can_not_be_written_is_read_as_it_lies(
     )
     assert "" == answer.stderr
     count, warnings, refused = json.loads(answer.stdout)
-    assert 10 == count
-    assert "read-only" in warnings[0]
-    assert with_wal == any("store.sqlite-wal" in warning for warning in warnings)
-    assert "can't be written" in refused
-    assert before == sorted(evidence_folder.iterdir())
+    return count, warnings, refused
