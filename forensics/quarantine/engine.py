@@ -108,7 +108,10 @@ class Engine:
                 if problem is None and not HANDLINGS[call.effect].shows:
                     return CallEnd(StepState.DONE, _told(answer))
                 check = self._look(call)
-                if problem is None and check.seen is Seen.TODO:
+                # AWS may have carried it out and show it later, also where its answer was lost:
+                # only snapshots would come twice.
+                may_show = problem is None or call.effect is Effect.SNAPSHOT_TAKEN
+                if may_show and check.seen is Seen.TODO and (problem is None or problem.is_passing):
                     check = self._wait_while(Seen.TODO, call, self.limits.visible_seconds)
             if check.seen is Seen.COMING:
                 on_wait(check.detail)

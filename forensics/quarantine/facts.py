@@ -98,6 +98,12 @@ class InstanceFacts:
         return self.member.group if self.member else left
 
     @property
+    def volume_ids(self) -> Sequence[str]:
+        """Its EBS volumes, also where they could not be described."""
+        attached = (device.volume_id for device in self.instance.block_devices)
+        return sorted({*attached, *(volume.volume_id for volume in self.volumes)})
+
+    @property
     def is_spot(self) -> bool:
         """Whether EC2 may take it back at any time."""
         return self.instance.lifecycle == "spot"
@@ -183,7 +189,7 @@ class _Reader:
             instance=instance,
             attributes=attributes,
             member=member,
-            group=self._group(member),
+            group=self._try("Auto Scaling group", None, lambda: self._group(member)),
             volumes=self._try(
                 "volumes", no_volumes, lambda: ec2.describe_volumes(volume_ids=volume_ids)
             )

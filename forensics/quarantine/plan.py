@@ -87,7 +87,7 @@ def _order(facts: InstanceFacts, options: Options, case_id: str) -> tuple[Step, 
     stops = _can_stop(facts) and not options.keep_running
     sealed = QUARANTINED_RUNNING if options.keep_running and _can_stop(facts) else QUARANTINED
     before = [steps.build_claim(facts, case_id), *_protect(facts), steps.build_console(facts)]
-    snapshot = [steps.build_snapshot(facts, case_id, Phase.FIRST)] if facts.volumes else []
+    snapshot = [steps.build_snapshot(facts, case_id, Phase.FIRST)] if facts.volume_ids else []
     isolate = _isolate(facts, options)
     detach = _detach(facts, options)
     match options.mode:
@@ -98,7 +98,7 @@ def _order(facts: InstanceFacts, options: Options, case_id: str) -> tuple[Step, 
     after = []
     if stops:
         after.append(steps.build_stop(facts))
-        if facts.volumes:
+        if facts.volume_ids:
             after.append(steps.build_snapshot(facts, case_id, Phase.SECOND))
     return (*before, *middle, *after, steps.build_seal(facts, case_id, sealed))
 
@@ -171,9 +171,12 @@ def _losses(facts: InstanceFacts) -> tuple[str, ...]:
         )
     if state.startswith("Warmed"):
         losses.append(f"it is in a warm pool ({state}): it can neither be detached nor protected")
-    if not facts.volumes:
-        why = facts.unread.get("volumes", "it has no EBS volume")
-        losses.append(f"there is nothing to snapshot: {why}")
+    if not facts.volume_ids:
+        losses.append("there is nothing to snapshot: it has no EBS volume")
+    if why := facts.unread.get("network interfaces"):
+        losses.append(f"it can't be isolated, its network interfaces could not be read: {why}")
+    if why := facts.unread.get("load balancing"):
+        losses.append(f"it may stay in target groups, which could not be read: {why}")
     return tuple(losses)
 
 
@@ -296,7 +299,7 @@ def _plan(
         options=options,
         group=facts.group_name,
         image_id=facts.instance.image_id,
-        volume_ids=tuple(volume.volume_id for volume in facts.volumes),
+        volume_ids=tuple(facts.volume_ids),
         steps=order,
         notes=notes,
         losses=losses,

@@ -314,10 +314,9 @@ class FakeAutoScaling:
         self, instance_id: str, group: str, *, decrement: bool
     ) -> Sequence[ScalingActivity]:
         """See `AutoScaling`."""
-        member = next(
-            one for one in self.state.groups[group].members if one.instance_id == instance_id
-        )
-        if member.lifecycle_state not in {"InService", "Standby"}:
+        members = self.state.groups[group].members
+        member = next((one for one in members if one.instance_id == instance_id), None)
+        if member is None or member.lifecycle_state not in {"InService", "Standby"}:
             raise StateConflictError("autoscaling DetachInstances failed", why="not InService")
         self.set_member(instance_id, "Detaching")
         return [
