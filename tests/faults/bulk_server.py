@@ -11,6 +11,7 @@ import http.server
 import json
 import random
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -103,6 +104,7 @@ class BulkServer:
         judge: ItemJudge | None = None,
         body_limit_bytes: int = 1 << 30,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.oracle = Oracle()
         self.faults = faults or Faults()
@@ -115,6 +117,8 @@ class BulkServer:
         self._random = random.Random(seed)
         handler = type("Handler", (_Handler,), {"owner": self})
         self._server = _QuietServer(("127.0.0.1", port), handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property

@@ -1,0 +1,129 @@
+"""shipper.deliver.outcome: an item is done only if the centre said so."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.deliver.outcome import REJECTED_TYPES, Outcome, parse_outcome
+
+
+def answer(*items: tuple[int, str, str]) -> bytes:
+    """A bulk answer of (status, error type, reason) items."""
+    rendered: list[dict[str, Any]] = []
+    for status, kind, reason in items:
+        item: dict[str, Any] = {"status": status}
+        if kind:
+            item["error"] = {"type": kind, "reason": reason}
+        rendered.append({"create": item})
+    return json.dumps({"took": 1, "errors": True, "items": rendered}).encode()
+
+
+def test_each_item_has_its_own_outcome() -> None:
+    """Done, taken already, later, refused."""
+    body = answer(
+        (201, "", ""),
+        (409, "version_conflict_engine_exception", "exists"),
+        (429, "rejected_execution_exception", "full"),
+        (400, "mapper_parsing_exception", "failed to parse"),
+        (200, "", ""),
+    )
+    expected = Outcome(
+        answered=True,
+        done=[0, 4],
+        conflicts=[1],
+        retry=[2],
+        rejected={3: "400 mapper_parsing_exception: failed to parse"},
+        error="429 rejected_execution_exception: full",
+    )
+    assert expected == parse_outcome(200, body, 5)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (403, "cluster_block_exception", "index read-only / allow delete (api)"),
+        (400, "validation_exception", "this cluster currently has [1000]/[1000] maximum shards"),
+        (400, "resource_already_exists_exception", "index already exists"),
+        (400, "illegal_argument_exception", "no write index is defined for alias [x]"),
+        (400, "illegal_argument_exception", "number of documents in the index cannot exceed 2^31"),
+        (404, "index_not_found_exception", "no such index"),
+        (401, "security_exception", "who are you"),
+        (403, "security_exception", "no permissions"),
+        (503, "unavailable_shards_exception", "primary shard is not active"),
+        (500, "mapper_parsing_exception", "a 500 blames nobody"),
+        (400, "an_exception_of_next_year", "?"),
+        (429, "", ""),
+    ],
+)
+def test_what_is_not_the_documents_fault_is_sent_again(status: int, kind: str, reason: str) -> None:
+    """A 400 is not always the record's fault, and an unknown one least of all."""
+    outcome = parse_outcome(200, answer((status, kind, reason)), 1)
+    assert ([0], {}) == (outcome.retry, outcome.rejected)
+
+
+@pytest.mark.parametrize("kind", sorted(REJECTED_TYPES))
+def test_a_listed_type_with_a_400_blames_the_document(kind: str) -> None:
+    """Only then is another form of it tried."""
+    assert {0: f"400 {kind}: x"} == parse_outcome(200, answer((400, kind, "x")), 1).rejected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"{}",
+        b"null",
+        b'{"items":null}',
+        b'{"items":[{}]}',
+        b'{"items":[{"create":{}}]}',
+        b'{"items":[{"create":null}]}',
+        b'{"items":[{"create":{"status":"x"}}]}',
+        b'{"errors":false,"items":[]}',
+        b"[" * 100_000,
+        answer((201, "", ""), (201, "", "")),
+    ],
+)
+def test_a_200_without_one_status_for_each_item_is_no_answer(body: bytes) -> None:
+    """A proxy's page, a cut answer, one item too many."""
+    outcome = parse_outcome(200, body, 1)
+    assert not outcome.answered
+    assert outcome.error
+    assert ([], []) == (list(outcome.done), list(outcome.conflicts))
+
+
+@given(st.binary(max_size=80), st.integers(100, 599), st.integers(1, 3))
+def test_no_bytes_make_an_item_done(body: bytes, status: int, count: int) -> None:
+    """Whatever comes back: never done without a status of its own."""
+    outcome = parse_outcome(status, body, count)
+    assert not outcome.done
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (301, "redirects to https://other/: put that URL in urls"),
+        (400, "is this URL an OpenSearch"),
+        (401, "check username_file"),
+        (403, "may not create documents"),
+        (404, "check the path"),
+        (503, "503: busy"),
+    ],
+)
+def test_a_refused_request_says_what_to_do(status: int, words: str) -> None:
+    """And is tried again: it may be mended."""
+    outcome = parse_outcome(status, b"busy", 3, location="https://other/")
+    assert not outcome.answered
+    assert not outcome.too_large
+    assert words in outcome.error
+
+
+def test_413_asks_for_less() -> None:
+    """The only status that says so."""
+    assert parse_outcome(413, b"", 3).too_large

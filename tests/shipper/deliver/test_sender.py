@@ -1,0 +1,348 @@
+"""shipper.deliver: batches against a real server that fails in every way it can."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipper.config import OutputConfig
+from shipper.deliver.http import HttpTransport
+from shipper.deliver.sender import Acknowledged, Answered, Lane, LanePorts, Result
+from shipper.ports import SystemClock
+from shipper.sources.source import LogPart
+from shipper.wire.framing import frame
+from shipper.wire.record import Identity, RecordBuilder, stored_bytes
+from shipper.wire.state import DeadLetter
+from shipper.wire.times import parse_time
+from tests.faults.bulk_server import BulkServer, Faults, wait_until
+
+READ_AT = parse_time("2026-01-03T12:00:00Z")
+
+
+@dataclass
+class Sent:
+    """A lane to a server, and what came back of it."""
+
+    lane: Lane
+    results: queue.SimpleQueue[Result]
+    letters: list[DeadLetter]
+    acknowledged: list[Acknowledged] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def wait(self, count: int = 1, timeout_seconds: float = 20.0) -> list[Acknowledged]:
+        """Until so many batches are acknowledged."""
+        deadline = time.monotonic() + timeout_seconds
+        while len(self.acknowledged) < count:
+            result = self.results.get(timeout=max(0.01, deadline - time.monotonic()))
+            if isinstance(result, Answered):
+                self.errors.append(result.error)
+            else:
+                self.acknowledged.append(result)
+        return self.acknowledged
+
+
+Sender = Callable[..., Sent]
+
+
+@pytest.fixture
+def open_lane() -> Iterator[Sender]:
+    """Opens lanes, and ends them."""
+    opened: list[Lane] = []
+
+    def make(*urls: str, bury: Callable[[Sequence[DeadLetter]], None] | None = None) -> Sent:
+        results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        letters: list[DeadLetter] = []
+        ports = LanePorts(
+            connect=lambda: HttpTransport(OutputConfig(urls=urls), answer_timeout_seconds=5),
+            clock=SystemClock(),
+            bury=bury or letters.extend,
+            report=results.put,
+        )
+        lane = Lane("test", ports, senders=1)
+        opened.append(lane)
+        lane.start()
+        return Sent(lane, results, letters)
+
+    yield make
+    for lane in opened:
+        lane.stop()
+    assert all(lane.join(10) for lane in opened)
+
+
+def make_part(data: bytes, source: int = 0, start: int = 0) -> LogPart:
+    """The records of some lines."""
+    builder = RecordBuilder(
+        identity=Identity(instance_id="i-1"),
+        stream="0123456789abcdef0123",
+        source=source,
+        path="/a.log",
+        index="afterimage-logs-2026.01.03",
+    )
+    return LogPart(
+        source=source,
+        start=start,
+        end=start + len(data),
+        tail=data[-64:],
+        records=frame(data, final=True),
+        read_at_nanos=READ_AT,
+        builder=builder,
+    )
+
+
+LINES = b"".join(b"2026-01-03T11:59:00Z INFO line %d\n" % number for number in range(500))
+
+
+def stored(server: BulkServer) -> bytes:
+    """All stored records, by offset."""
+    records = sorted((fields["log.offset"], id_, fields) for _, id_, fields in server.oracle.logs())
+    return b"".join(stored_bytes(id_, fields) for _, id_, fields in records)
+
+
+def test_a_batch_is_acknowledged_when_all_is_stored(open_lane: Sender) -> None:
+    """One gzip request, with the answer cut down to what is looked at."""
+    with BulkServer() as server:
+        sent = open_lane(server.url)
+        parts = [make_part(LINES), make_part(b"other\n", source=1)]
+        sent.lane.submit(parts)
+        (done,) = sent.wait()
+        assert (parts, [0, 0]) == (list(done.parts), list(done.dead_bytes))
+        assert 501 == len(server.oracle.documents)
+        assert 1 == server.oracle.requests
+        assert "gzip" == server.seen_headers[0]["Content-Encoding"]
+        assert "application/x-ndjson" == server.seen_headers[0]["Content-Type"]
+        assert server.paths == [
+            "/_bulk?filter_path=errors,took,items.*.status,items.*.error.type,items.*.error.reason"
+        ]
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        Faults(too_many=0.5),
+        Faults(unavailable=0.5),
+        Faults(reset_before=0.5),
+        Faults(reset_after=0.5),
+        Faults(garbage=0.5),
+        Faults(short=0.5),
+        Faults(item_too_many=0.3),
+    ],
+    ids=lambda faults: next(name for name, share in vars(faults).items() if share),
+)
+def test_every_failure_ends_with_all_stored_once(open_lane: Sender, faults: Faults) -> None:
+    """Whether the request got through, half through, or only its answer was lost."""
+    with BulkServer(faults=faults, seed=3) as server:
+        sent = open_lane(server.url)
+        sent.lane.hurry()  # waits of a second at most
+        for number in range(2):
+            sent.lane.submit([make_part(LINES, source=number)])
+        sent.wait(2)
+        assert 1000 == len(server.oracle.documents)
+        assert [] == server.oracle.altered
+        assert [] == sent.letters
+        assert any(sent.errors)
+
+
+def test_nothing_is_acknowledged_before_the_answer(open_lane: Sender) -> None:
+    """Stored, but the centre never said so: it is asked again."""
+    with BulkServer(faults=Faults(garbage=1.0)) as server:
+        sent = open_lane(server.url)
+        sent.lane.submit([make_part(b"one\n")])
+        wait_until(lambda: server.oracle.requests >= 3)
+        assert 1 == len(server.oracle.documents)
+        results = [sent.results.get(timeout=5) for _ in range(2)]
+        assert not any(isinstance(result, Acknowledged) for result in results)
+
+
+def test_only_failed_items_are_sent_again(open_lane: Sender) -> None:
+    """The others were stored: not one byte of them travels twice."""
+    refused = {"status": 429, "error": {"type": "rejected_execution_exception", "reason": "full"}}
+    seen: list[str] = []
+
+    def judge(_index: str, document: dict[str, Any]) -> dict[str, Any] | None:
+        seen.append(document["message"])
+        return refused if document["message"] == "b" and seen.count("b") == 1 else None
+
+    with BulkServer(judge=judge) as server:
+        sent = open_lane(server.url)
+        sent.lane.submit([make_part(b"a\nb\nc\n")])
+        sent.wait()
+        assert ["a", "b", "c", "b"] == seen
+        assert b"a\nb\nc\n" == stored(server)
+
+
+def refuse_message(word: str) -> Callable[[str, dict[str, Any]], dict[str, Any] | None]:
+    """A mapping that can't take a document whose message has the word."""
+
+    def judge(_index: str, document: dict[str, Any]) -> dict[str, Any] | None:
+        if word not in str(document.get("message", "")):
+            return None
+        error = {"type": "mapper_parsing_exception", "reason": "failed to parse"}
+        return {"status": 400, "error": error}
+
+    return judge
+
+
+def test_a_refused_record_is_stored_in_its_plain_form(open_lane: Sender) -> None:
+    """Its bytes are there, under the same id, and no dead letter is needed."""
+    with BulkServer(judge=refuse_message("poison")) as server:
+        sent = open_lane(server.url)
+        sent.lane.submit([make_part(b"a\npoison\nc\n")])
+        (done,) = sent.wait()
+        assert b"a\npoison\nc\n" == stored(server)
+        assert ([], [0]) == (sent.letters, list(done.dead_bytes))
+
+
+def refuse_offset(offset: int) -> Callable[[str, dict[str, Any]], dict[str, Any] | None]:
+    """A centre that refuses one record in any form."""
+
+    def judge(_index: str, document: dict[str, Any]) -> dict[str, Any] | None:
+        if document["log.offset"] != offset:
+            return None
+        error = {"type": "strict_dynamic_mapping_exception", "reason": "not allowed"}
+        return {"status": 400, "error": error}
+
+    return judge
+
+
+def test_a_record_that_is_refused_in_every_form_is_a_dead_letter(open_lane: Sender) -> None:
+    """With the reason and the item as it was first sent; the rest goes on."""
+    with BulkServer(judge=refuse_offset(2)) as server:
+        sent = open_lane(server.url)
+        part = make_part(b"a\npoison\nc\n")
+        sent.lane.submit([part])
+        (done,) = sent.wait()
+        assert b"a\nc\n" == stored(server)
+        assert [7] == list(done.dead_bytes)
+        (letter,) = sent.letters
+        assert part.build()[1] == letter.item
+        assert "400 strict_dynamic_mapping_exception: not allowed" == letter.reason
+        assert "afterimage-logs-2026.01.03" == letter.index
+
+
+def test_nothing_is_acknowledged_before_its_dead_letter_is_durable(open_lane: Sender) -> None:
+    """A full disk: the record is tried again for ever instead."""
+    failures: list[Sequence[DeadLetter]] = []
+
+    def bury(letters: Sequence[DeadLetter]) -> None:
+        failures.append(letters)
+        if len(failures) < 3:
+            raise OSError(28, "No space left on device")
+
+    with BulkServer(judge=refuse_offset(0)) as server:
+        sent = open_lane(server.url, bury=bury)
+        sent.lane.submit([make_part(b"poison\n")])
+        (done,) = sent.wait()
+        assert 3 == len(failures)
+        assert [7] == list(done.dead_bytes)
+        assert any("a dead letter can't be written" in error for error in sent.errors)
+
+
+def test_a_body_that_is_too_large_is_split(open_lane: Sender) -> None:
+    """Halves of halves, until they fit."""
+    with BulkServer(body_limit_bytes=20_000) as server:
+        sent = open_lane(server.url)
+        sent.lane.submit([make_part(LINES)])
+        sent.wait()
+        assert LINES == stored(server)
+
+
+def test_one_record_that_is_too_large_is_a_dead_letter(open_lane: Sender) -> None:
+    """Those around it are stored."""
+    data = b"a\n" + b"x" * 50_000 + b"\nc\n"
+    with BulkServer(body_limit_bytes=20_000) as server:
+        sent = open_lane(server.url)
+        sent.lane.submit([make_part(data)])
+        (done,) = sent.wait()
+        assert b"a\nc\n" == stored(server)
+        assert [50_001] == list(done.dead_bytes)
+        assert [1] == [len(sent.letters)]
+
+
+def test_a_conflict_after_a_lost_answer_is_asked_for_once_more(open_lane: Sender) -> None:
+    """The first try may be under way and yet fail: the second conflict is believed."""
+    with BulkServer() as server:
+        server.scripted.append((503, b"gateway", {}))
+        server.store(b"".join(make_part(b"one\n").build()))
+        sent = open_lane(server.url)
+        sent.lane.submit([make_part(b"one\n")])
+        sent.wait()
+        assert 3 == server.oracle.requests
+
+
+def test_another_url_is_tried_when_one_does_not_answer(open_lane: Sender) -> None:
+    """The first one refuses connections."""
+    with BulkServer() as gone:
+        dead_url = gone.url
+    with BulkServer() as server:
+        sent = open_lane(dead_url, server.url)
+        sent.lane.submit([make_part(b"one\n")])
+        sent.wait()
+        assert b"one\n" == stored(server)
+
+
+def test_a_connection_that_the_centre_closed_while_idle_costs_no_wait(open_lane: Sender) -> None:
+    """A restarted centre on the same port: the next batch goes through at once."""
+    with BulkServer() as server:
+        port = int(server.url.rpartition(":")[2])
+        sent = open_lane(server.url)
+        sent.lane.submit([make_part(b"one\n")])
+        sent.wait(1)
+    with BulkServer(port=port):
+        sent.lane.submit([make_part(b"two\n")])
+        sent.wait(2)
+
+
+def test_retry_after_is_honoured(open_lane: Sender) -> None:
+    """The centre knows best when to come back."""
+    with BulkServer() as server:
+        server.scripted.append((429, b"", {"Retry-After": "1"}))
+        sent = open_lane(server.url)
+        began = time.monotonic()
+        sent.lane.submit([make_part(b"one\n")])
+        sent.wait()
+        assert time.monotonic() - began >= 1.0
+
+
+def test_hurry_ends_a_long_wait(open_lane: Sender) -> None:
+    """SIGTERM during a back-off of half a minute."""
+    with BulkServer() as server:
+        server.scripted.append((429, b"", {"Retry-After": "30"}))
+        sent = open_lane(server.url)
+        sent.lane.submit([make_part(b"one\n")])
+        wait_until(lambda: server.oracle.requests == 1)
+        first = sent.results.get(timeout=5)
+        assert isinstance(first, Answered)
+        began = time.monotonic()
+        while server.oracle.requests == 1:  # the wait may not have begun with the first of them
+            sent.lane.hurry()
+            assert time.monotonic() - began < 10
+        sent.wait()
+        assert time.monotonic() - began < 10
+
+
+def test_secrets_are_read_again_when_they_change(tmp_path: Path) -> None:
+    """A rotated password needs no restart."""
+    user, password = tmp_path / "user", tmp_path / "password"
+    user.write_text("shipper\n")
+    password.write_text("old\n")
+    with BulkServer() as server:
+        transport = HttpTransport(
+            OutputConfig(
+                urls=(server.url + "/prefix/",), username_file=user, password_file=password
+            )
+        )
+        body = bytes.fromhex("1f8b080000000000000303000000000000000000")  # gzip of nothing
+        for secret in ("old", "newer"):
+            password.write_text(secret)
+            transport.send(body)
+        transport.close()
+        assert ["Basic c2hpcHBlcjpvbGQ=", "Basic c2hpcHBlcjpuZXdlcg=="] == [
+            headers["Authorization"] for headers in server.seen_headers
+        ]
+        assert server.paths[0].startswith("/prefix/_bulk?")

@@ -1,0 +1,92 @@
+"""shipper.deliver.http over TLS: the centre must prove who it is, unless nobody is to know."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from shipper.config import OutputConfig
+from shipper.deliver.http import HttpTransport
+from shipper.errors import ConfigError
+from shipper.ports import NoAnswerError
+from tests.faults.bulk_server import BulkServer
+
+BODY = gzip.compress(b"")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate of 127.0.0.1, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "centre")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "centre.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def url(certificate: Path) -> Iterator[str]:
+    """A `_bulk` server that speaks TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with BulkServer(tls=context) as server:
+        yield server.url.replace("http://", "https://")
+
+
+def test_a_centre_that_nobody_vouches_for_is_not_spoken_to(url: str) -> None:
+    """Not one byte of a log goes to it; it is tried again."""
+    transport = HttpTransport(OutputConfig(urls=(url,)))
+    with pytest.raises(NoAnswerError, match="CERTIFICATE_VERIFY_FAILED"):
+        transport.send(BODY)
+    transport.close()
+
+
+def test_ca_file_vouches_for_a_centre(url: str, certificate: Path) -> None:
+    """The configured authority, and the name in the URL."""
+    transport = HttpTransport(OutputConfig(urls=(url,), ca_file=certificate))
+    assert 200 == transport.send(BODY).status
+    transport.close()
+    other = HttpTransport(
+        OutputConfig(urls=(url.replace("127.0.0.1", "localhost"),), ca_file=certificate)
+    )
+    with pytest.raises(NoAnswerError, match="Hostname mismatch"):
+        other.send(BODY)
+    other.close()
+
+
+def test_a_certificate_that_can_not_be_used_is_told_at_the_start(tmp_path: Path) -> None:
+    """Before anything is read."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(ConfigError, match="can't be used"):
+        HttpTransport(OutputConfig(urls=("https://x",), ca_file=tmp_path / "ca.pem"))
