@@ -13,7 +13,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from forensics.errors import ForensicsError, PartialResultError, RefusedError, TimedOutError
+from forensics.errors import (
+    ForensicsError,
+    PartialResultError,
+    RefusedError,
+    TimedOutError,
+    UsageError,
+)
 from forensics.store.documents import read_fields
 from forensics.store.opensearch_client import REQUEST_TIMEOUT_SECONDS, OpenSearchClient
 from forensics.store.opensearch_query import (
@@ -373,7 +379,13 @@ def _check_whole(answer: Mapping[str, Any], url: str) -> None:
             why="it did not finish in the time it was given",
             next_step="narrow the question: an instance, --since, --until",
         )
-    shards = answer["_shards"]
+    shards = answer.get("_shards")
+    if not isinstance(shards, dict):
+        raise UsageError(
+            f"what answers at {url} is no OpenSearch",
+            why="a search's answer tells nothing of its shards",
+            next_step="check --store and what stands in between, as a proxy",
+        )
     if shards["failed"]:
         failure: Mapping[str, Any] = next(iter(shards.get("failures", ())), {})
         reason = failure.get("reason") or {}

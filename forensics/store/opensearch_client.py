@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
@@ -21,7 +22,6 @@ from opensearchpy.exceptions import (
 )
 from opensearchpy.exceptions import (
     ConnectionTimeout,
-    ImproperlyConfigured,
     SerializationError,
     SSLError,
     TransportError,
@@ -29,6 +29,7 @@ from opensearchpy.exceptions import (
 
 from forensics.errors import (
     ForensicsError,
+    PartialResultError,
     RefusedError,
     TimedOutError,
     UnreachableError,
@@ -44,6 +45,8 @@ _USERNAME_FILE: Final = "AFTERIMAGE_STORE_USERNAME_FILE"
 _PASSWORD_FILE: Final = "AFTERIMAGE_STORE_PASSWORD_FILE"  # noqa: S105 - a variable's name
 _CA_FILE: Final = "AFTERIMAGE_STORE_CA_FILE"
 
+_CANCELLED: Final = "task_cancelled_exception"
+"""What a search says that `cancel_after_time_interval` stopped."""
 _BUSY: Final = frozenset((429, 502, 503, 504))
 _WHY_LIMIT_CHARACTERS: Final = 500
 
@@ -63,22 +66,14 @@ class OpenSearchClient:
                 f"a password must not go to {self.url} in clear text",
                 next_step=f"use an https:// URL, or unset {_USERNAME_FILE} and {_PASSWORD_FILE}",
             )
-        options: dict[str, Any] = {"ca_certs": str(ca_file)} if ca_file is not None else {}
-        try:
-            self._client = AsyncOpenSearch(
-                hosts=[self.url],
-                http_auth=login,
-                http_compress=True,
-                max_retries=1,  # a kept-alive connection that the other side has closed meanwhile
-                timeout=REQUEST_TIMEOUT_SECONDS,
-                **options,
-            )
-        except (ImproperlyConfigured, OSError) as error:
-            raise UsageError(
-                f"can't use the certificate authority {ca_file}",
-                why=str(error),
-                next_step=f"let {_CA_FILE} name a PEM file",
-            ) from error
+        self._client = AsyncOpenSearch(
+            hosts=[self.url],
+            http_auth=login,
+            http_compress=True,
+            max_retries=1,  # a kept-alive connection that the other side has closed meanwhile
+            timeout=REQUEST_TIMEOUT_SECONDS,
+            ssl_context=_trust(ca_file) if self.url.startswith("https:") else None,
+        )
 
     @classmethod
     def from_environment(cls, url: str) -> Self:
@@ -117,7 +112,13 @@ class OpenSearchClient:
                 return absent
             raise self._translate(error, timeout_seconds) from error
         except (SerializationError, UnicodeError) as error:
-            raise self._no_opensearch(str(error)) from error
+            raise self._no_opensearch(str(error)[:80]) from error
+        except RecursionError as error:
+            raise PartialResultError(
+                f"an answer of {self.url} can't be read",
+                why="it holds a document nested some thousand levels deep",
+                next_step="narrow the question until that document is not in it",
+            ) from error
         if not isinstance(answer, (dict, list)):
             raise self._no_opensearch(f"it answered {str(answer)[:80]!r}")
         return answer
@@ -146,7 +147,7 @@ class OpenSearchClient:
 
     def _translate(self, error: TransportError, timeout_seconds: float) -> ForensicsError:
         why = _explain(error)
-        if isinstance(error, ConnectionTimeout):
+        if isinstance(error, ConnectionTimeout) or _CANCELLED in why:
             return TimedOutError(
                 f"{self.url} did not answer within {timeout_seconds:g} s",
                 next_step="try again, or narrow the question (an instance, --since, --until)",
@@ -176,7 +177,11 @@ class OpenSearchClient:
                 why=why,
                 next_step="it is overloaded or starting: try again",
             )
-        return ForensicsError(f"{self.url} can't answer ({error.status_code})", why=why)
+        return ForensicsError(
+            f"{self.url} can't answer ({error.status_code})",
+            why=why,
+            next_step="check whether its indices have our templates: forensics centre check",
+        )
 
     def _no_opensearch(self, why: str) -> UsageError:
         return UsageError(
@@ -213,6 +218,18 @@ def check_url(url: str) -> str:
         port = 443 if parts.scheme == "https" else 80
         return f"{parts.scheme}://{host}:{port}{parts.path}".rstrip("/")
     return url.rstrip("/")
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """The machine's own authorities, or that one alone."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one too
+        raise UsageError(
+            f"can't use the certificate authority {ca_file}",
+            why=str(error),
+            next_step=f"let {_CA_FILE} name a PEM file",
+        ) from error
 
 
 def _read_secret(variable: str) -> str | None:
