@@ -13,12 +13,13 @@ import json
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from forensics.collect.answers import (
     RequestRefusedError,
@@ -32,8 +33,6 @@ from forensics.collect.bulk import BulkSyntaxError
 from forensics.collect.writer import Writer
 from forensics.errors import ForensicsError, UnreachableError, UsageError
 from forensics.safe_text import safe_text
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 DISTRIBUTION: Final = "afterimage-collector"
 
@@ -159,7 +158,7 @@ def build_app(writer: Writer, limits: Limits) -> web.Application:
         return _json(_greeting(), request)
 
     # The body is read in `bulk` within `limits`; aiohttp's own limit counts in other readers only.
-    app = web.Application(middlewares=[_answer_errors], client_max_size=limits.body_bytes)
+    app = web.Application(middlewares=[_build_refusals()], client_max_size=limits.body_bytes)
     app.router.add_get("/", root)
     app.router.add_get("/_health", health)
     app.router.add_get("/_cluster/health", cluster_health)
@@ -170,26 +169,46 @@ def build_app(writer: Writer, limits: Limits) -> web.Application:
     return app
 
 
-@web.middleware
-async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+class _Complaints:
+    """Says what is wrong once a minute, however many requests meet it."""
+
+    def __init__(self) -> None:
+        self._said_at: dict[str, float] = {}
+
+    def say(self, what: str, why: str) -> None:
+        now = time.monotonic()
+        if now - self._said_at.get(what, -_SUMMARY_SECONDS) >= _SUMMARY_SECONDS:
+            self._said_at[what] = now
+            _say(f"{what}: {why}")
+
+
+def _build_refusals() -> Middleware:
     """Every refusal as JSON that a shipper can tell apart by status and type."""
-    try:
-        return await handler(request)
-    except RequestRefusedError as error:
-        refused = error
-    except BulkSyntaxError as error:
-        refused = RequestRefusedError(400, "illegal_argument_exception", str(error))
-    except ForensicsError as error:  # the disk or the file: shippers keep their lines and retry
-        _say(str(error))
-        refused = RequestRefusedError(503, "cluster_block_exception", error.why or error.what)
-    except web.HTTPException as error:
-        refused = RequestRefusedError(error.status, "illegal_argument_exception", error.reason)
-    except (ConnectionError, web.RequestPayloadError):
-        raise  # half a request: nobody is there to answer
-    except Exception as error:  # noqa: BLE001 - server boundary: a bug is one request's 500
-        _say(f"bug: {type(error).__name__}: {error}")
-        refused = RequestRefusedError(500, "exception", f"{type(error).__name__} in the collector")
-    return _json(build_error(refused.status, refused.kind, refused.reason), status=refused.status)
+    complaints = _Complaints()
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except RequestRefusedError as error:
+            refused = error
+        except BulkSyntaxError as error:
+            refused = RequestRefusedError(400, "illegal_argument_exception", str(error))
+        except ForensicsError as error:  # the disk or the file: shippers keep their lines and retry
+            complaints.say(error.what, error.why)
+            refused = RequestRefusedError(503, "cluster_block_exception", error.why or error.what)
+        except web.HTTPException as error:
+            refused = RequestRefusedError(error.status, "illegal_argument_exception", error.reason)
+        except (ConnectionError, web.RequestPayloadError):
+            raise  # half a request: nobody is there to answer
+        except Exception as error:  # noqa: BLE001 - server boundary: a bug is one request's 500
+            complaints.say(f"bug: {type(error).__name__}", str(error))
+            reason = f"{type(error).__name__} in the collector"
+            refused = RequestRefusedError(500, "exception", reason)
+        answer = build_error(refused.status, refused.kind, refused.reason)
+        return _json(answer, status=refused.status)
+
+    return refuse
 
 
 def _json(answer: Any, request: web.Request | None = None, *, status: int = 200) -> web.Response:

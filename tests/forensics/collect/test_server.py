@@ -184,13 +184,17 @@ async def test_too_much_in_flight_is_429(tmp_path: Path) -> None:
         assert 200 == (await _post(url, item("1", "x")))[0]
 
 
-async def test_below_the_disk_floor_nothing_is_stored(tmp_path: Path) -> None:
-    """503 with a type that shippers retry on, and health says why."""
+async def test_below_the_disk_floor_nothing_is_stored(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """503 with a type that shippers retry on; stderr says why once, not for each request."""
     limits = Limits(disk_floor_bytes=1 << 60)
     async with open_collector("127.0.0.1:0", tmp_path / "s", limits=limits) as url:
-        status, answer = await _post(url, item("1"))
-        assert (503, "cluster_block_exception") == (status, answer["error"]["type"])
-        assert "floor" in answer["error"]["reason"]
+        for _ in range(5):
+            status, answer = await _post(url, item("1"))
+            assert (503, "cluster_block_exception") == (status, answer["error"]["type"])
+            assert "floor" in answer["error"]["reason"]
+    assert 1 == capfd.readouterr().err.count("the disk is nearly full")
 
 
 async def test_a_locked_store_is_503_and_then_goes_on(collector: Collector) -> None:
