@@ -69,24 +69,28 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def verify_chain(
-    name: str, stored: Sequence[bytes], *, count: int | None = None, head: str = ""
+    name: str,
+    stored: Sequence[bytes],
+    *,
+    verified: Sequence[Entry] = (),
+    count: int | None = None,
+    head: str = "",
 ) -> Sequence[Entry]:
     """The entries of the log `name`, each checked; `stored` in the order of their keys.
 
     Args:
         name: the log's name, which its first entry is bound to.
-        stored: every stored entry's bytes.
+        stored: every stored entry's bytes, but those of `verified`.
+        verified: the first entries, as this function gave them before.
         count: how many entries others remember; fewer is a cut tail.
         head: digest of entry number `count` that others remember.
 
     Raises:
         IntegrityError: names the first entry that is altered, missing, moved, or cut off.
     """
-    entries: list[Entry] = []
-    previous: Entry | None = None
-    for place, data in enumerate(stored, start=1):
-        previous = _verified(name, previous, place, data)
-        entries.append(previous)
+    entries = list(verified)
+    for place, data in enumerate(stored, start=len(entries) + 1):
+        entries.append(_verified(name, entries[-1] if entries else None, place, data))
     if count is not None and len(entries) < count:
         raise _broken(name, len(entries) + 1, f"missing: cut off; {count} entries are remembered")
     if head and count and entries[count - 1].digest != head:

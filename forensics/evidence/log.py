@@ -28,58 +28,50 @@ class ChainedLog:
         self.name = name
         self._evidence = evidence
         self._clock = clock
-        self._stored: list[bytes] = []
+        self._entries: list[Entry] = []
 
     def append(self, body: Mapping[str, Any]) -> Entry:
         """Add one entry after all that are there; it is durable when this returns."""
-        entries = self.read()
-        previous = entries[-1] if entries else None
         for _ in range(_RACES_LIMIT):
+            entries = self.read()
+            previous = entries[-1] if entries else None
             entry = build_entry(self.name, previous, format_time(self._clock()), body)
-            data = encode_entry(entry)
-            if self._evidence.put_new(self._key(entry.n), data):
-                self._stored.append(data)
+            if self._evidence.put_new(self._key(entry.n), encode_entry(entry)):
+                self._entries.append(entry)
                 return entry
-            self._stored.append(self._evidence.get(self._key(entry.n)))
-            previous = verify_chain(self.name, self._stored)[-1]
         raise TimedOutError(
             f"{self.name}: no turn to append",
             why=f"{_RACES_LIMIT} entries of others came first",
             next_step="see who else works on this case, and try again",
         )
 
-    def read(
-        self, *, count: int | None = None, head: str = "", start_at: int = 0
-    ) -> Sequence[Entry]:
-        """Every entry after the first `start_at`, in order; the whole chain is verified.
+    def read(self, *, count: int | None = None, head: str = "") -> Sequence[Entry]:
+        """Every entry, in order, verified; those read before are not read again.
 
         `count` and `head`: what others remember, see `verify_chain`.
         """
-        self._load_new()
-        return verify_chain(self.name, self._stored, count=count, head=head)[start_at:]
+        self._entries = list(
+            verify_chain(
+                self.name, self._fetch_new(), verified=self._entries, count=count, head=head
+            )
+        )
+        return tuple(self._entries)
 
-    def _load_new(self) -> None:
-        while self._load_next():
-            pass
-        # A hole in the numbers ends the loop above: what lies behind it must be seen too. Numbers
-        # are given in order, so a next one that is there by now means only that somebody writes.
-        later = [key for key in self._evidence.list(f"{self.name}/") if key > self._last_key()]
-        if not later:
-            return
-        if self._load_next():
-            self._load_new()
-        else:
-            self._stored += [self._evidence.get(key) for key in later]
-
-    def _load_next(self) -> bool:
-        try:
-            self._stored.append(self._evidence.get(self._key(len(self._stored) + 1)))
-        except NotFoundError:
-            return False
-        return True
-
-    def _last_key(self) -> str:
-        return self._key(len(self._stored))
+    def _fetch_new(self) -> Sequence[bytes]:
+        """What is stored after the entries known so far, in the order of the keys."""
+        found: list[bytes] = []
+        while True:
+            known = len(self._entries) + len(found)
+            try:
+                found.append(self._evidence.get(self._key(known + 1)))
+                continue
+            except NotFoundError:
+                pass
+            # A hole in the numbers must not hide what lies behind it. Numbers are given in order,
+            # so a next one that is there by now means only that somebody writes.
+            later = [key for key in self._evidence.list(f"{self.name}/") if key > self._key(known)]
+            if self._key(known + 1) not in later:
+                return [*found, *(self._evidence.get(key) for key in later)]
 
     def _key(self, n: int) -> str:
         return f"{self.name}/{n:06d}.json"

@@ -141,6 +141,8 @@ def summary(state: State) -> dict[str, object]:
             for group in state.groups.values()
         },
         "targets": sorted(
-            (target.target_id, target.port or 0, target.state) for target in state.targets
+            (target.target_id, target.port or 0, target.state)
+            for target in state.targets
+            if target.state != "draining"  # it ends by itself
         ),
     }
