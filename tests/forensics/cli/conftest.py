@@ -1,4 +1,4 @@
-"""Runs command lines in this process, on a store of three instances and an empty environment."""
+"""Runs command lines in this process, on a store of four instances and an empty environment."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from tests.forensics.cli.stored import (
     EVIL_PATH,
     HOSTILE,
     HOSTILE_LINES,
+    LONG,
+    LONG_LINES,
     SILENT,
     StoreFile,
     content_of,
@@ -81,10 +83,11 @@ def run(
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a dead instance, one with a hole and no goodbye, and one with hostile lines."""
+    """A store: a dead instance, one with a hole and no goodbye, hostile lines, a long log."""
     file = StoreFile(tmp_path_factory.mktemp("store") / "logs.sqlite")
     file.add_instance(DEAD, content_of(DEAD_LINES))
     file.add_instance(SILENT, content_of(DEAD_LINES[:40]), closed=False, left_out=(3, 4))
     file.add_instance(HOSTILE, b"".join(HOSTILE_LINES), path=EVIL_PATH, group="evil")
+    file.add_instance(LONG, content_of(LONG_LINES), closed=False, group="long")
     file.close()
     return file.path

@@ -17,6 +17,9 @@ from shipper.wire.vitals import VitalsWriter
 DEAD: Final = "i-0dead000000000001"
 SILENT: Final = "i-0511e4700000000002"
 HOSTILE: Final = "i-0bad0000000000003"
+LONG: Final = "i-0c0ffee00000000004"
+LONG_LINES: Final = tuple(f"line {number}" for number in range(1_234))
+"""Longer than two pages of the store."""
 PATH: Final = "/var/log/app.log"
 EVIL_PATH: Final = "/var/log/[/red]\x1b[31m$(touch x).log"
 DAY: Final = "2026-01-03"

@@ -33,9 +33,12 @@ def test_dry_run_prints_the_plan_and_changes_nothing(account_run: Run, moto: Mot
     assert instance in moto.members()
 
 
-@pytest.mark.parametrize("confirm", [(), ("--confirm", "i-0another")])
+@pytest.mark.parametrize(
+    ("confirm", "why"),
+    [((), "there is no terminal"), (("--confirm", "i-0another"), "is not its id")],
+)
 def test_without_the_id_typed_again_nothing_is_done(
-    account_run: Run, moto: MotoAccount, tmp_path: Path, confirm: tuple[str, ...]
+    account_run: Run, moto: MotoAccount, tmp_path: Path, confirm: tuple[str, ...], why: str
 ) -> None:
     """No terminal to ask on, or another id: refused, with the words that would confirm."""
     instance = moto.build_group(size=3).instance_ids[0]
@@ -43,6 +46,7 @@ def test_without_the_id_typed_again_nothing_is_done(
     answer = account_run("quarantine", instance, *confirm, "--json")
 
     assert 8 == answer.code
+    assert why in answer.json["error"]["why"]
     assert f"--confirm {instance}" in answer.json["error"]["next_step"]
     assert instance in moto.members()
     assert not (tmp_path / "evidence").exists()

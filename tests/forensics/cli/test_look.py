@@ -17,6 +17,8 @@ from tests.forensics.cli.stored import (
     EVIL_PATH,
     HOSTILE,
     HOSTILE_LINES,
+    LONG,
+    LONG_LINES,
     PATH,
     SILENT,
     content_of,
@@ -32,7 +34,7 @@ def test_instances_lists_every_instance_with_its_last_word(run: Run, store: Path
     assert 0 == answer.code
     head, *rows = answer.out.splitlines()
     assert head.startswith("INSTANCE")
-    assert {DEAD, SILENT, HOSTILE} == {row.split()[0] for row in rows}
+    assert {DEAD, SILENT, HOSTILE, LONG} == {row.split()[0] for row in rows}
     assert "MemoryError" in next(row for row in rows if row.startswith(DEAD))
     assert "the account was not asked" in answer.err
 
@@ -138,6 +140,26 @@ def test_any_limit_gives_exactly_that_many_of_the_last(run: Run, store: Path, li
 
     assert list(DEAD_LINES[-limit:]) == [line["message"] for line in answer.lines]
     assert (limit < len(DEAD_LINES)) == ("only the last" in answer.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--all",), LONG_LINES),
+        (("--limit", "700"), LONG_LINES[-700:]),
+        (("--limit", "2", "--grep", "line [0-9]$"), LONG_LINES[8:10]),
+        (("--all", "--grep", "00$"), tuple(line for line in LONG_LINES if line.endswith("00"))),
+        ((), LONG_LINES[-500:]),
+    ],
+    ids=("all", "limit 700", "limit 2 of a pattern", "all of a pattern", "default"),
+)
+def test_logs_longer_than_a_page_are_whole(
+    run: Run, store: Path, words: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    """Over page borders nothing is lost, repeated or out of order, filtered or not."""
+    answer = run("logs", LONG, "--store", store, "--jsonl", *words)
+
+    assert list(expected) == [line["message"] for line in answer.lines]
 
 
 def test_logs_filters_by_level_time_path_and_pattern(run: Run, store: Path) -> None:
