@@ -44,7 +44,7 @@ def build_answer(
         AnswerLine("", f"{state} · {where}" if where else state, _state_kind(row, now_nanos)),
         _cause(findings, report),
         AnswerLine("State", _why(row, now_nanos)),
-        AnswerLine("Heard", _heard(row, now_nanos, zone)),
+        AnswerLine("Last sign", _heard(row, now_nanos, zone)),
         _completeness(row, report),
     ]
 

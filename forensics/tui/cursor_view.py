@@ -32,8 +32,8 @@ class CursorView(ScrollView, can_focus=True):
     CursorView {
         overflow-x: hidden;
         scrollbar-size-vertical: 1;
-        & > .cursor-view--cursor { background: $boost; text-style: bold; }
-        &:focus > .cursor-view--cursor { background: $primary 40%; }
+        & > .cursor-view--cursor { background: $panel; text-style: bold; }
+        &:focus > .cursor-view--cursor { background: $primary-muted; }
         & > .cursor-view--dim { color: $text-muted; }
     }
     """
@@ -86,6 +86,10 @@ class CursorView(ScrollView, can_focus=True):
     def scroll_to(self, x: float | None = None, y: float | None = None, **options: Any) -> None:
         """Scroll at once, whoever asks."""
         super().scroll_to(x, y, **{**options, "animate": False})
+
+    def on_resize(self) -> None:
+        """Keep the cursor on screen when there is less room."""
+        self.place(self.cursor)
 
     def watch_cursor(self, before: int, after: int) -> None:
         """Draw the two rows anew."""

@@ -60,7 +60,8 @@ def render_axis(scroll_map: ScrollMap, width: int, at: str, zone: dt.tzinfo) -> 
     errors = sum(map(_errors, buckets))
     start = render_moment(buckets[0].start, zone)[5:16]
     end = render_moment(buckets[-1].start, zone)[5:16]
-    middle = f"1 bar = {render_span(scroll_map.width_seconds)} · {errors:,} errors"
+    told = f"{errors:,} error{'' if errors == 1 else 's'}"
+    middle = f"1 bar = {render_span(scroll_map.width_seconds)} · {told}"
     room = width - len(start) - len(end)
     line = f"{start}{middle:─^{room}}{end}" if room > len(middle) else f"{middle:─^{width}}"
     if at:

@@ -7,10 +7,11 @@ know, the most important first. It must never claim what was not looked at yet.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
@@ -34,15 +35,20 @@ from forensics.tui.log_keys import LogKeys
 from forensics.tui.log_view import LogView, unexpected
 from forensics.tui.modals import Question
 from forensics.tui.moments import render_moment
-from forensics.tui.text_pane import Line, TextPane
+from forensics.tui.text_pane import Line, TextPane, wrap_words
 
 PANELS: Final = ("timeline", "snapshots", "facts", "report")
 LIVE_SECONDS: Final = 10.0
 PATIENCE: Final = 5
 """What takes t seconds is asked for no more often than every 5 t."""
 WIDE: Final = 120
+"""From here on the details stand beside the log."""
+TALL: Final = 28
+"""From here on an answer may take two lines."""
+LABEL_CELLS: Final = 11
 
-T = TypeVar("T")
+_ESCAPE: Final = re.compile(r"\\([^\w\s])")
+"""Markdown's escapes, which a person reads past more easily if they are not there."""
 
 
 class InstanceScreen(Frame):
@@ -52,7 +58,7 @@ class InstanceScreen(Frame):
     BINDINGS = bindings("instance")
     DEFAULT_CSS = """
     InstanceScreen {
-        & #answer { height: 5; padding: 0 1; background: $surface; }
+        & #answer { height: auto; max-height: 8; padding: 0 1; background: $surface; }
         & #tabs { background: $panel; }
         & ContentSwitcher { height: 1fr; }
         & #chips { display: none; color: $text-warning; }
@@ -178,7 +184,7 @@ class InstanceScreen(Frame):
         await self._fetch_answer()
 
     async def _follow(self) -> None:
-        if not self.is_current or not self.log_view.following:
+        if self.app.screen is not self or not self.log_view.following:
             return
         await self.log_view.fetch_new()
         if time.monotonic() - self._row_asked_at >= PATIENCE * self._row_took_seconds:
@@ -212,11 +218,16 @@ class InstanceScreen(Frame):
         )
         styles = {"good": "$text-success", "bad": "$text-error", "dim": "$text-muted"}
         width = max(10, self.size.width - 2)
+        most = 2 if self.size.height >= TALL else 1
         parts = []
         for label, text, kind in lines:
-            shown = f"{label:<6}{text}" if label else text
-            shown = shown if len(shown) <= width else f"{shown[: width - 1]}…"
-            parts.append(content(shown, styles.get(kind, "")))
+            room = width - (LABEL_CELLS if label else 0)
+            shown = wrap_words(text, room)
+            if len(shown) > most:
+                shown = [*shown[: most - 1], f"{' '.join(shown[most - 1 :])[: room - 1]}…"]
+            for number, part in enumerate(shown):
+                head = (label if number == 0 else "").ljust(LABEL_CELLS) if label else ""
+                parts.append(content(f"{head}{part}", styles.get(kind, "")))
         self.query_one("#answer", Static).update(Content("\n").join(parts))
 
     def _show_tabs(self) -> None:
@@ -275,8 +286,8 @@ class InstanceScreen(Frame):
         from forensics.report.markdown import render_markdown
 
         head = [Line(f"Written: {path}", "head") for path in self.saved]
-        head += [Line("o writes it to a folder as Markdown and HTML", "dim"), Line("")]
-        text = render_markdown(self.report).split("\n")
+        head += [Line("o writes it to a folder, as Markdown and HTML", "dim"), Line("")]
+        text = _ESCAPE.sub(r"\1", render_markdown(self.report)).split("\n")
         lines = [Line(part, "head" if part.startswith("#") else "plain") for part in text]
         pane.show_lines([*head, *lines], keep_place=True)
 
@@ -371,7 +382,6 @@ class InstanceScreen(Frame):
             self._show_details()
         else:
             self.log_view.focus()
-        self.log_view.place(self.log_view.cursor)
 
     def action_histogram(self) -> None:
         """Called by the timeline's `i`."""
@@ -427,6 +437,6 @@ class InstanceScreen(Frame):
             self._show_report()
             self.action_show_panel("report")
             self.query_one("#report", TextPane).scroll_home()
-            self.say("Written: " + ", ".join(str(path) for path in self.saved))
+            self.say(f"{len(self.saved)} files were written: the report's first lines name them.")
 
         self._ask("export", save)

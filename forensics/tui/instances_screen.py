@@ -96,7 +96,7 @@ class InstancesScreen(Frame):
 
     def _tick(self) -> None:
         rest = time.monotonic() - self._asked_at
-        if self.is_current and rest >= PATIENCE * self._took_seconds:
+        if self.app.screen is self and rest >= PATIENCE * self._took_seconds:
             self.fetch()
 
     def fetch(self) -> None:

@@ -136,10 +136,22 @@ class LogKeys(LogView):
         self._go_to_bucket(self._map.next_filled(self.time_at_cursor, -1), "bar with events")
 
     def action_next_gap(self) -> None:
-        self._go_to_bucket(self._map.next_after_gap(self.time_at_cursor, 1), self._gap_words)
+        self._go_to_gap(1)
 
     def action_previous_gap(self) -> None:
-        self._go_to_bucket(self._map.next_after_gap(self.time_at_cursor, -1), self._gap_words)
+        self._go_to_gap(-1)
+
+    def _go_to_gap(self, step: int) -> None:
+        """To the event after a silence: exact in what is held, beyond it as fine as the bars."""
+        if (pager := self.pager) is None:
+            return
+        number = pager.window.next_gap(self.cursor, step)
+        if number is not None:
+            self.place(number, max(0, number - self.visible_height // 3))
+            return
+        edge = pager.window.last_cursor if step > 0 else pager.window.first_cursor
+        if edge is not None:
+            self._go_to_bucket(self._map.next_after_gap(edge.timestamp, step), self._gap_words)
 
     @property
     def _map(self) -> ScrollMap:

@@ -25,7 +25,7 @@ LETTERS: Final = {
 SKEW_SECONDS: Final = 300
 """The line's own time and the time it was read differ by more: marked."""
 
-_WIDE: Final = 100
+_WIDE: Final = 90
 _WORD: Final = re.compile(r"[^\W_]+")
 _DAY_TO_MINUTE: Final = 16
 

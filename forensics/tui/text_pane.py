@@ -6,6 +6,7 @@ so that no caller can forget it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,6 +20,8 @@ from textual.strip import Strip
 from forensics.safe_text import safe_text
 from forensics.tui.actions import bindings
 
+_WORD = re.compile(r"\S+\s*|\s+")
+
 
 class Line(NamedTuple):
     """A line of text."""
@@ -27,6 +30,19 @@ class Line(NamedTuple):
     """May be hostile."""
     kind: str = "plain"
     """`plain`, `head`, `dim` or `error`."""
+
+
+def wrap_words(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` cells, broken between words where that can be."""
+    lines = [""]
+    for word in _WORD.findall(text):
+        if cell_len(lines[-1]) + cell_len(word.rstrip()) <= width:
+            lines[-1] += word
+        elif cell_len(word) <= width:
+            lines.append(word)
+        else:
+            lines += chop_cells(word, width)
+    return [line.rstrip() for line in lines if line.strip()] or [""]
 
 
 class TextPane(ScrollView, can_focus=True):
@@ -84,7 +100,7 @@ class TextPane(ScrollView, can_focus=True):
             if width < 1 or cell_len(text) <= width:
                 wrapped.append(Line(text, line.kind))
             else:
-                wrapped.extend(Line(part, line.kind) for part in chop_cells(text, width))
+                wrapped.extend(Line(part, line.kind) for part in wrap_words(text, width))
         self._wrapped = wrapped
         self.virtual_size = Size(0, len(wrapped))
 

@@ -121,6 +121,15 @@ class Window:
                 return self.base + index
         return None
 
+    def next_gap(self, number: int, step: int) -> int | None:
+        """The row after the next (`step` 1) or previous (-1) gap beside a row, if that is held."""
+        index = number - self.base + (step if step > 0 else 2 * step)
+        while 0 <= index < len(self.rows):
+            if isinstance(self.rows[index], Gap):
+                return self.base + index + 1
+            index += step
+        return None
+
     def documents_before(self, number: int) -> int:
         """How many documents are held above that row."""
         return sum(isinstance(row, Document) for row in self.rows[: max(0, number - self.base)])
