@@ -20,9 +20,10 @@ Open the terminal interface, on an instance if one is given. `forensics` alone d
 """,
 )
 @click.argument("instance", metavar="[ID]", required=False)
+@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal, for selecting.")
 @global_options
 @click.pass_obj
-def tui(invocation: Invocation, instance: str | None = None) -> int:
+def tui(invocation: Invocation, instance: str | None = None, *, no_mouse: bool = False) -> int:
     """Open the terminal interface."""
     if invocation.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         what = f"forensics show {instance}" if instance else "forensics instances"
@@ -34,4 +35,4 @@ def tui(invocation: Invocation, instance: str | None = None) -> int:
     settings = invocation.settings()
     from forensics.tui.app import run_tui
 
-    return run_tui(settings, instance)
+    return run_tui(settings, instance, mouse=not no_mouse)
