@@ -79,8 +79,8 @@ class Lease:
         timeout_seconds: float,
         sleep: Callable[[float], None],
         on_wait: Callable[[str], None],
-    ) -> None:
-        """Wait for the turn and take it.
+    ) -> bool:
+        """Wait for the turn and take it; gives whether nobody ever had one before.
 
         Raises:
             TimedOutError: another run still acts after `timeout_seconds`.
@@ -91,7 +91,7 @@ class Lease:
             holder = self._newest()
             if holder is None or holder.is_gone(self._clock()):
                 if self._take(0 if holder is None else holder.n):
-                    return
+                    return holder is None
                 continue
             if self._clock() >= deadline:
                 raise TimedOutError(

@@ -67,7 +67,7 @@ class _Runner:
             seconds=self.limits.lease_seconds,
             clock=self.clock,
         )
-        lease.acquire(
+        is_first = lease.acquire(
             timeout_seconds=self.limits.turn_seconds,
             sleep=self._sleep_for_turn,
             on_wait=lambda message: self._tell_turn(asked, message),
@@ -87,7 +87,8 @@ class _Runner:
             case_run = CaseRun(
                 claim=claim,
                 asked=asked.options,
-                facts=self._facts(asked),  # another run may have acted before our turn
+                # Another run may have acted before our turn.
+                facts=facts if is_first else self._facts(asked),
                 engine=engine,
                 custody=custody,
                 tell=self.tell,
