@@ -24,8 +24,37 @@ KEYWORD_LIMIT_CHARACTERS: Final = 8191
 """Longer values are stored and not searchable. Lucene refuses a term over 32,766 bytes, and a
 character takes up to four: without this limit one long path would cost a record."""
 
+_WORDS: Final = "afterimage_words"
+_JOINERS: Final = "afterimage_joiners"
+# Punctuation inside of which the standard tokenizer sees one word, or that it takes for a word of
+# its own (Unicode's word break classes): "connection_timeout" is to be found by "timeout".
+_JOINER_CHARACTERS: Final = (
+    "',.:;_\u00b7\u037e\u0387\u055b\u055c\u055e\u055f\u0589\u05f3\u05f4\u060c\u060d\u066b"
+    "\u066c\u07f8\u1aa0\u1aa1\u1aa2\u1aa3\u1aa4\u1aa5\u1aa6\u1aa8\u1aa9\u1aaa\u1aab\u1aac"
+    "\u1aad\u2018\u2019\u2024\u2027\u202f\u203c\u203f\u2040\u2044\u2049\u2054\u3030\u303d"
+    "\u30a0\uaade\uaadf\ufe10\ufe13\ufe14\ufe33\ufe34\ufe4d\ufe4e\ufe4f\ufe50\ufe52\ufe54"
+    "\ufe55\uff07\uff0c\uff0e\uff1a\uff1b\uff3f"
+)
+_ANALYSIS: Final[Mapping[str, Any]] = {
+    "char_filter": {
+        _JOINERS: {
+            "type": "mapping",
+            "mappings": [f"\\u{ord(mark):04x} => \\u0020" for mark in _JOINER_CHARACTERS],
+        }
+    },
+    "analyzer": {
+        _WORDS: {
+            "type": "custom",
+            "char_filter": [_JOINERS],
+            "tokenizer": "standard",
+            "filter": ["lowercase"],
+        }
+    },
+}
+
 _TYPE_PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "keyword": {"ignore_above": KEYWORD_LIMIT_CHARACTERS},
+    "match_only_text": {"analyzer": _WORDS},
     "object": {"enabled": False},
 }
 _MEANINGS: Final = {
@@ -71,6 +100,7 @@ def build_template(family: str, fields: tuple[Field, ...]) -> dict[str, Any]:
         "index.number_of_replicas": 1,
         "index.codec": "best_compression",
         "index.mapping.ignore_malformed": True,
+        "index.analysis": _ANALYSIS,
     }
     if family != "lifecycle":
         settings["index.append_only.enabled"] = True

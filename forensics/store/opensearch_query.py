@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from forensics.store.documents import split_words
 from forensics.store.protocol import Cursor, Query
 from shipper.wire.record import INDEX_PREFIX, Family, parse_record_id
 from shipper.wire.times import format_time, parse_time
@@ -68,8 +69,9 @@ def build_filters(query: Query) -> list[Body]:
     if query.until:
         filters.append(_either_time({"lte": query.until}))
     if query.match:
-        # Analysed as the message was; text without a word finds nothing.
-        words = {"query": query.match, "operator": "and", "zero_terms_query": "none"}
+        # Analysed as the message was; what holds no word finds nothing, as in every store.
+        text = query.match if split_words(query.match) else ""
+        words = {"query": text, "operator": "and", "zero_terms_query": "none"}
         filters.append({"match": {"message": words}})
     return filters
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import unicodedata
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from forensics.centre.install import (
 )
 from forensics.ledger.lifecycle import to_document
 from forensics.ledger.model import LifecycleEvent
+from forensics.store.documents import split_words
 from shipper.birth import read_birth_facts
 from shipper.wire.framing import frame
 from shipper.wire.record import (
@@ -321,19 +323,54 @@ def test_installing_twice_changes_nothing_and_check_names_what_differs(
     same = {f"afterimage-{family}": () for family in FAMILIES}
     assert same == differences(), "a single node gets no replica"
     template = load_template("logs")
-    template["template"]["settings"] = {"index.number_of_replicas": 0}
-    call(f"{url}/_index_template/afterimage-logs", template, "PUT")
-    call(f"{url}/_index_template/afterimage-vitals", None, "DELETE")
-    found = differences()
+    settings = template["template"]["settings"]
+    settings["index.number_of_replicas"] = 0
+    del settings["index.append_only.enabled"]
+    try:
+        assert 200 == call(f"{url}/_index_template/afterimage-logs", template, "PUT")[0]
+        assert 200 == call(f"{url}/_index_template/afterimage-vitals", None, "DELETE")[0]
+        found = differences()
+        unchanged = differences()
+    finally:  # the node is every test's
+        asyncio.run(install_templates(url))
     assert (
         "template.settings.index.append_only.enabled is absent, should be true"
         in found["afterimage-logs"]
     )
     assert ("is missing",) == found["afterimage-vitals"]
     assert () == found["afterimage-lifecycle"]
-    assert found == differences(), "a check changes nothing"
-    asyncio.run(install_templates(url))
+    assert found == unchanged, "a check changes nothing"
     assert same == differences()
     assert ("template.settings.index.number_of_replicas is 0, should be 2",) == differences(2)[
         "afterimage-logs"
     ]
+
+
+@pytest.mark.opensearch
+@pytest.mark.slow
+def test_both_stores_cut_a_message_into_the_same_words(opensearch_store_url: str) -> None:
+    """What finds a line on a laptop's SQLite finds it in the fleet's OpenSearch."""
+    items = built_items("logs")
+    put_items(opensearch_store_url, items)
+    index = json.loads(items.splitlines()[0])["create"]["_index"]
+    marks = [mark for mark in map(chr, range(0x20, 0x10000)) if is_mark(mark)]
+    texts = [
+        "connection_timeout=5 at example.com:9200, can't reach 192.168.0.1",
+        "Größe naïve ОШИБКА 日本語 ひらがな カタカナ 한국어 ก",
+        "500ms 3.14 1,000 C++ x² user@host /var/log/app-1.log {'a': \"b\"}",
+        "\x1b[31mred\x1b[0m \x00nul\ttab GRÖSSE",
+        *(f"left{mark}right 1{mark}2" for mark in marks),
+    ]
+    for start in range(0, len(texts), 200):
+        batch = texts[start : start + 200]
+        _, answer = call(
+            f"{opensearch_store_url}/{index}/_analyze", {"field": "message", "text": batch}
+        )
+        found = {token["token"] for token in answer["tokens"]}
+        expected = {word for text in batch for word in split_words(text)}
+        assert expected == found
+
+
+def is_mark(character: str) -> bool:
+    """Punctuation or a space: what may stand between words."""
+    return unicodedata.category(character)[0] in "PZ"
