@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from forensics.cli.output import narrate
 from forensics.errors import ForensicsError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from forensics.store.protocol import Store
 
 Answer = TypeVar("Answer")
+
+_MANY_RECORDS: Final = 50_000
+"""From here on a person waits long enough to wonder why."""
 
 
 def run_async(work: Coroutine[Any, Any, Answer]) -> Answer:
@@ -102,6 +107,8 @@ async def gather_model(settings: Settings, text: str) -> ReportModel:
     async with opened_store_if_set(settings) as store:
         ledger = await load_everything(settings, store)
         row = find_row(ledger, text)
+        if row.records > _MANY_RECORDS and sys.stderr.isatty():
+            narrate(f"looking through {row.records:,} records for missing bytes…")
         return await gather_report(
             store,
             row,

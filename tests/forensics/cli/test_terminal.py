@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -23,6 +26,7 @@ class Terminal:
 
     def __init__(self, *words: str, **environment: str) -> None:
         self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
         clean = {
             name: value
             for name, value in os.environ.items()
@@ -49,6 +53,11 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a line."""
         os.write(self._master, f"{text}\n".encode())
+
+    def press(self, keys: str) -> None:
+        """Press keys, one by one."""
+        for key in keys:
+            os.write(self._master, key.encode())
 
     def finish(self) -> int:
         """Read to the end; the exit code."""
@@ -111,6 +120,18 @@ def test_logs_of_hostile_lines_send_no_escape_of_theirs(store: Path) -> None:
 
     assert 0 == terminal.finish()
     assert not set(terminal.seen.replace(b"\r\n", b"")) & (set(range(0x20)) | {0x7F})
+
+
+@pytest.mark.slow
+def test_an_id_alone_opens_the_interface_on_that_instance(store: Path) -> None:
+    """`forensics ID` on a terminal shows that instance; q leaves, with exit code 0."""
+    terminal = Terminal(DEAD, "--store", str(store))
+
+    terminal.wait_for(b"Memory ran out")
+    assert DEAD.encode() in terminal.seen
+    terminal.press("qq")
+
+    assert 0 == terminal.finish()
 
 
 @pytest.mark.slow
