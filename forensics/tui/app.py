@@ -23,7 +23,7 @@ from forensics.tui.frame import Desk, Frame
 from forensics.tui.help_screen import Pane, build_calls, build_help
 from forensics.tui.instance_screen import InstanceScreen
 from forensics.tui.instances_screen import InstancesScreen
-from forensics.tui.log_view import unexpected
+from forensics.tui.log_work import unexpected
 from forensics.tui.session import LiveSession, Session
 from forensics.tui.themes import DARK, LIGHT, THEMES
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from forensics.store.protocol import Document
@@ -87,18 +86,3 @@ def _bytes(document: Document) -> list[Line]:
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def build_json(title: str, value: Any) -> list[Line]:
-    """A value as indented JSON under a heading."""
-    text = json.dumps(value, indent=2, default=str, ensure_ascii=False)
-    return [Line(title, "head"), *(Line(part) for part in text.split("\n")), Line("")]
-
-
-def build_facts(raw: Mapping[str, Any], others: Mapping[str, Any]) -> list[Line]:
-    """What each source says, as it was answered; `others` are facts that no AWS call gave."""
-    lines: list[Line] = []
-    for title, value in (*others.items(), *sorted(raw.items())):
-        if value:
-            lines += build_json(title, value)
-    return lines or [Line("No source says anything of this instance.", "dim")]

@@ -7,7 +7,6 @@ know, the most important first. It must never claim what was not looked at yet.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -28,14 +27,14 @@ from forensics.tui.actions import bindings
 from forensics.tui.answer import build_answer
 from forensics.tui.calls import AskedSource
 from forensics.tui.cursor_view import CursorView
-from forensics.tui.details import build_details, build_facts
+from forensics.tui.details import build_details
 from forensics.tui.frame import Desk, Frame, content
 from forensics.tui.histogram_view import HistogramView
 from forensics.tui.log_keys import LogKeys
-from forensics.tui.log_view import LogView, unexpected
+from forensics.tui.log_work import LogWork, unexpected
 from forensics.tui.modals import Question
-from forensics.tui.moments import render_moment
-from forensics.tui.text_pane import Line, TextPane, wrap_words
+from forensics.tui.panels import build_facts, build_report, build_snapshots
+from forensics.tui.text_pane import TextPane, wrap_words
 
 PANELS: Final = ("timeline", "snapshots", "facts", "report")
 LIVE_SECONDS: Final = 10.0
@@ -46,9 +45,6 @@ WIDE: Final = 120
 TALL: Final = 28
 """From here on an answer may take two lines."""
 LABEL_CELLS: Final = 11
-
-_ESCAPE: Final = re.compile(r"\\([^\w\s])")
-"""Markdown's escapes, which a person reads past more easily if they are not there."""
 
 
 class InstanceScreen(Frame):
@@ -129,7 +125,7 @@ class InstanceScreen(Frame):
     def flags(self) -> str:
         if not self.is_mounted:
             return ""
-        return "live" if self.log_view.following else "paused"
+        return "following" if self.log_view.following else "paused"
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -240,56 +236,15 @@ class InstanceScreen(Frame):
         self.query_one("#tabs", Static).update(content(" ".join(names)))
 
     def _show_snapshots(self) -> None:
-        lines: list[Line] = []
-        for row in self.row.snapshots:
-            started = render_moment(row.started_at, self.desk.zone)
-            lines.append(Line(f"{row.snapshot_id} · {row.state} · {row.size_gib} GiB", "head"))
-            lines.append(Line(f"of volume {row.volume_id}, started {started}"))
-            if row.case_id:
-                lines.append(Line(f"case {row.case_id}"))
-            lines += [Line(f"  {name} = {row.tags[name]}", "dim") for name in sorted(row.tags)]
-            lines.append(Line(""))
-        if not lines:
-            lines = [
-                Line("No snapshot of this instance's volumes is known."),
-                Line("forensics quarantine takes them; --dry-run shows how.", "dim"),
-            ]
+        lines = build_snapshots(self.row, self.desk.zone)
         self.query_one("#snapshots", TextPane).show_lines(lines, keep_place=True)
 
     def _show_facts(self) -> None:
-        row = self.row
-        others = {
-            "The ledger's row": {
-                "instance_id": row.instance_id, "state": row.state, "why": row.state_reason,
-                "image": row.image_id, "group": row.group, "type": row.instance_type,
-                "zone": row.availability_zone, "account": row.account_id, "ip": row.private_ip,
-                "launched_at": row.launched_at, "ended_at": row.ended_at,
-                "first_seen_at": row.first_seen_at, "last_sign_at": row.last_sign_at,
-                "case": row.case_id, "mentioned by": list(row.sources),
-            },
-            "Its streams": [
-                {
-                    "stream": one.stream, "first": one.first_at, "last": one.last_at,
-                    "records": one.records, "birth": dict(one.birth),
-                    "closing": dict(one.closing) or "none: no goodbye",
-                }
-                for one in row.streams
-            ],
-        }  # fmt: skip
-        self.query_one("#facts", TextPane).show_lines(build_facts(row.raw, others), keep_place=True)
+        self.query_one("#facts", TextPane).show_lines(build_facts(self.row), keep_place=True)
 
     def _show_report(self) -> None:
-        pane = self.query_one("#report", TextPane)
-        if self.report is None:
-            pane.show_lines([Line("The report is being gathered…", "dim")], keep_place=True)
-            return
-        from forensics.report.markdown import render_markdown
-
-        head = [Line(f"Written: {path}", "head") for path in self.saved]
-        head += [Line("o writes it to a folder, as Markdown and HTML", "dim"), Line("")]
-        text = _ESCAPE.sub(r"\1", render_markdown(self.report)).split("\n")
-        lines = [Line(part, "head" if part.startswith("#") else "plain") for part in text]
-        pane.show_lines([*head, *lines], keep_place=True)
+        lines = build_report(self.report, self.saved)
+        self.query_one("#report", TextPane).show_lines(lines, keep_place=True)
 
     def _show_position(self) -> None:
         log = self.log_view
@@ -332,13 +287,13 @@ class InstanceScreen(Frame):
         self._show_position()
         self._show_details()
 
-    def on_log_view_changed(self, event: LogView.Changed) -> None:
+    def on_log_work_changed(self, event: LogWork.Changed) -> None:
         """Numbers, filters or work changed."""
         event.stop()
         self._show_position()
         self.show_frame()
 
-    def on_log_view_failed(self, event: LogView.Failed) -> None:
+    def on_log_work_failed(self, event: LogWork.Failed) -> None:
         """A question was not answered."""
         event.stop()
         self.show_trouble(event.error)

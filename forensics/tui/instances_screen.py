@@ -21,7 +21,7 @@ from forensics.tui.cursor_view import CursorView
 from forensics.tui.frame import Desk, Frame, content
 from forensics.tui.instance_list import InstanceList
 from forensics.tui.instance_rows import SORTS, judge, render_heading, render_headline
-from forensics.tui.log_view import unexpected
+from forensics.tui.log_work import unexpected
 from forensics.tui.modals import Question
 from forensics.tui.moments import render_age, render_moment
 

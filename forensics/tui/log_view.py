@@ -9,32 +9,26 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import ClassVar, Final
 
 from rich.segment import Segment
-from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
-from textual.worker import Worker
 
-from forensics.errors import ForensicsError
-from forensics.safe_text import safe_text
 from forensics.store.protocol import Cursor, Document, Query
-from forensics.tui.cursor_view import CursorView
 from forensics.tui.log_line import render_row, split_words
+from forensics.tui.log_work import LogWork
 from forensics.tui.moments import render_moment
 from forensics.tui.pager import EventSource, Filter, Pager, start_of, with_words
 from forensics.tui.window import Gap, Row
 
 REST_SECONDS: Final = 0.05
-RETRY_SECONDS: Final = 3.0
 PATIENCE: Final = 5
 """A histogram that takes t seconds is asked for no more often than every 5 t while following."""
 
 
-class LogView(CursorView):
+class LogView(LogWork):
     """Shows one log. Its keys stand in `log_keys.LogKeys`."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -55,16 +49,6 @@ class LogView(CursorView):
     }
     """
 
-    class Changed(Message):
-        """Rows, numbers, filters, search or running work are others now."""
-
-    class Failed(Message):
-        """A question was not answered."""
-
-        def __init__(self, error: ForensicsError) -> None:
-            super().__init__()
-            self.error = error
-
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self.pager: Pager | None = None
@@ -72,13 +56,9 @@ class LogView(CursorView):
         self.following = True
         self.search = ""
         self.hits: int | None = None
-        self.working = ""
-        """What is being done, for the status line; empty: nothing."""
         self.loaded = False
         self.empty_text = "No events are stored for this instance."
-        self._work: Worker[None] | None = None
         self._rest: Timer | None = None
-        self._failed_at = -RETRY_SECONDS
         self._map_asked_at = 0.0
         self._map_took_seconds = 0.0
 
@@ -154,56 +134,6 @@ class LogView(CursorView):
         parts.append(f"{about}{number:,} of {f'{total:,}' if total else '…'}")
         return " · ".join(parts)
 
-    # --- work: one at a time, on the event loop, never in render_line --------------------------
-
-    def run_work(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do this in place of what is being done now; a failure becomes `Failed`."""
-
-        async def run() -> None:
-            try:
-                await work()
-            except ForensicsError as error:
-                self.fail(error)
-            except Exception as error:  # noqa: BLE001 - worker boundary: no store may end the TUI
-                self.fail(unexpected(what, error))
-            finally:
-                if self._work is worker:
-                    self.working = ""
-                    self.post_message(self.Changed())
-                    self.call_next(self.read_missing)
-
-        self.working = what
-        worker = self.run_worker(run(), group="window", exclusive=True, exit_on_error=False)
-        self._work = worker
-        self.post_message(self.Changed())
-
-    def run_beside(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Count in the background; a newer count takes its place."""
-
-        async def run() -> None:
-            try:
-                await work()
-            except ForensicsError as error:
-                self.fail(error)
-            except Exception as error:  # noqa: BLE001 - worker boundary, as above
-                self.fail(unexpected(what, error))
-
-        self.run_worker(run(), group=what, exclusive=True, exit_on_error=False)
-
-    def fail(self, error: ForensicsError) -> None:
-        """Show it, and don't ask again at once."""
-        self._failed_at = time.monotonic()
-        self.post_message(self.Failed(error))
-
-    def cancel_work(self) -> bool:
-        """Stop what runs; False: nothing did."""
-        if not self.working:
-            return False
-        self.workers.cancel_node(self)
-        self.working = ""
-        self.post_message(self.Changed())
-        return True
-
     # --- reading -------------------------------------------------------------------------------
 
     def load(self, place: Cursor | None) -> None:
@@ -211,7 +141,7 @@ class LogView(CursorView):
         pager = self.pager
         if pager is None:
             return
-        self._failed_at = -RETRY_SECONDS
+        self.forget_failure()
 
         async def read() -> None:
             if place is None:
@@ -295,7 +225,7 @@ class LogView(CursorView):
     def read_missing(self) -> None:
         """Read what is on screen or near it and not held: soon if far away, else now."""
         pager = self.pager
-        if pager is None or self.working or time.monotonic() - self._failed_at < RETRY_SECONDS:
+        if pager is None or self.working or self.rests_after_failure():
             return
         need = pager.missing(self.scroll_offset.y, self.visible_height)
         if need == "jump":
@@ -311,21 +241,13 @@ class LogView(CursorView):
             return
 
         async def read() -> None:
-            if direction == "down":
-                await pager.extend_down()
-            else:
-                await pager.extend_up()
-            self._move(0)
-
-        async def read_on() -> None:
-            await read()
-            while (more := pager.missing(self.scroll_offset.y, self.visible_height)) not in (
-                "", "jump",
-            ):  # fmt: skip
-                await (pager.extend_down() if more == "down" else pager.extend_up())
+            need = direction
+            while need in ("up", "down"):
+                await (pager.extend_down() if need == "down" else pager.extend_up())
                 self._move(0)
+                need = pager.missing(self.scroll_offset.y, self.visible_height)
 
-        self.run_work("reading", read_on)
+        self.run_work("reading", read)
 
     def _read_far(self) -> None:
         """The scrollbar was moved far: read there."""
@@ -440,19 +362,6 @@ class LogView(CursorView):
                     self.run_beside("histogram", self.fetch_map)
 
         self.run_work("looking for new events", read)
-
-    def say(self, text: str) -> None:
-        """Tell the person something, once."""
-        self.notify(safe_text(text, 500), markup=False)
-
-
-def unexpected(what: str, error: Exception) -> ForensicsError:
-    """A fault of a library or of ours, told as every other error is."""
-    return ForensicsError(
-        f"{what.capitalize()} failed",
-        why=f"{type(error).__name__}: {error}",
-        next_step="press r to try again; @ lists what was asked. If it stays, please report it",
-    )
 
 
 def levels_query(query: Query, levels: frozenset[str]) -> Query:

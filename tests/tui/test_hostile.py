@@ -83,6 +83,7 @@ async def _walk(pilot: Pilot[int], app: AfterimageApp) -> None:
         _check(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])
 async def test_hostile_events_pass_every_layer_harmless(size: tuple[int, int]) -> None:
     """Messages, paths, fields, ids and indices: list, details, filters and questions asked."""
@@ -93,6 +94,7 @@ async def test_hostile_events_pass_every_layer_harmless(size: tuple[int, int]) -
         await _walk(pilot, app)
 
 
+@pytest.mark.slow
 async def test_rows_of_hostile_facts_pass_both_screens_harmless() -> None:
     """Ids, reasons, tags, findings, warnings: whatever AWS or a stream says."""
     findings = [

@@ -87,6 +87,7 @@ async def _stand(app: ToldApp, pilot: Pilot[int], place: str) -> None:
     await pilot.pause()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 async def test_each_key_does_something(place: str) -> None:
     """It changes the screen, the clipboard, the theme, asks again, or says why it can't."""

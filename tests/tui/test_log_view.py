@@ -93,6 +93,7 @@ async def test_a_jump_and_twenty_pages_up_cost_few_pages() -> None:
         assert log.pager.window.pages_held <= MAX_PAGES
 
 
+@pytest.mark.slow
 async def test_memory_is_bounded_however_far_is_scrolled() -> None:
     """Past eight pages the oldest go; going back reads them again."""
     store = VirtualStore(TEN_MILLION)
@@ -312,6 +313,7 @@ async def test_drawing_never_waits_and_work_can_be_stopped() -> None:
         assert number_at_cursor(log) == TEN_MILLION - 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 499, 500, 501, 1_000, 1_001])
 async def test_sizes_around_a_page_have_both_ends(count: int) -> None:
     """The first and the last event are reached and counted right."""

@@ -33,6 +33,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_the_screens_look_as_committed(size: tuple[int, int]) -> None:
     """The list, an instance's four panels, the details, the help."""

@@ -1,0 +1,82 @@
+"""The text panels of an instance: snapshots, facts, report.
+
+In: the ledger's row and the report's model. Out: lines for a `TextPane`, which makes them safe.
+Pure. It must never leave out what a source said.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from forensics.ledger.model import InstanceRow
+from forensics.report.model import ReportModel
+from forensics.tui.moments import render_moment
+from forensics.tui.text_pane import Line
+
+_ESCAPE: Final = re.compile(r"\\([^\w\s])")
+"""Markdown's escapes, which a person reads past more easily if they are not there."""
+
+
+def build_snapshots(row: InstanceRow, zone: dt.tzinfo) -> list[Line]:
+    """Each snapshot with volume, time, case and tags."""
+    lines: list[Line] = []
+    for one in row.snapshots:
+        lines.append(Line(f"{one.snapshot_id} · {one.state} · {one.size_gib} GiB", "head"))
+        started = render_moment(one.started_at, zone)
+        lines.append(Line(f"of volume {one.volume_id}, started {started}"))
+        if one.case_id:
+            lines.append(Line(f"case {one.case_id}"))
+        lines += [Line(f"  {name} = {one.tags[name]}", "dim") for name in sorted(one.tags)]
+        lines.append(Line(""))
+    if not lines:
+        lines = [
+            Line("No snapshot of this instance's volumes is known."),
+            Line("forensics quarantine takes them; --dry-run shows how.", "dim"),
+        ]
+    return lines
+
+
+def build_facts(row: InstanceRow) -> list[Line]:
+    """What each source says, as it was answered: the merged row, streams, then AWS call by call."""
+    merged = {
+        "instance_id": row.instance_id, "state": row.state, "why": row.state_reason,
+        "image": row.image_id, "group": row.group, "type": row.instance_type,
+        "zone": row.availability_zone, "account": row.account_id, "ip": row.private_ip,
+        "launched_at": row.launched_at, "ended_at": row.ended_at,
+        "first_seen_at": row.first_seen_at, "last_sign_at": row.last_sign_at,
+        "case": row.case_id, "mentioned by": list(row.sources),
+    }  # fmt: skip
+    streams = [
+        {
+            "stream": one.stream, "first": one.first_at, "last": one.last_at,
+            "records": one.records, "birth": dict(one.birth),
+            "closing": dict(one.closing) or "none: no goodbye",
+        }
+        for one in row.streams
+    ]  # fmt: skip
+    lines = [*_json("The ledger's row", merged), *_json("Its streams", streams)]
+    for call in sorted(row.raw):
+        lines += _json(call, row.raw[call])
+    return lines
+
+
+def _json(title: str, value: Any) -> list[Line]:
+    text = json.dumps(value, indent=2, default=str, ensure_ascii=False)
+    return [Line(title, "head"), *(Line(part) for part in text.split("\n")), Line("")]
+
+
+def build_report(report: ReportModel | None, saved: Sequence[Path]) -> list[Line]:
+    """Where it was written, and the Markdown without its escapes; None: not there yet."""
+    if report is None:
+        return [Line("The report is being gathered…", "dim")]
+    from forensics.report.markdown import render_markdown
+
+    lines = [Line(f"Written: {path}", "head") for path in saved]
+    lines += [Line("o writes it to a folder, as Markdown and HTML", "dim"), Line("")]
+    text = _ESCAPE.sub(r"\1", render_markdown(report)).split("\n")
+    return lines + [Line(part, "head" if part.startswith("#") else "plain") for part in text]
