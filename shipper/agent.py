@@ -126,7 +126,7 @@ class Agent:
         self._told: dict[int, dict[str, int]] = {}
         """What the last heartbeat said of each source."""
         self._just_closed: list[dict[str, int]] = []
-        self._poll_at = self._rescan_at = self._save_at = 0.0
+        self._poll_at = self._rescan_at = self._checkpoint_at = self._status_at = 0.0
         self._heartbeat_at = self._clock.monotonic()
 
     def stop(self, reason: str) -> None:
@@ -247,7 +247,8 @@ class Agent:
             )
             is_drained = self._turn_until(lambda: self._vitals.is_idle, deadline)
         self._phase = "stopped"
-        self._save()
+        self._save_checkpoint()
+        self._save_status()
         return self._say_goodbye(is_drained=is_drained)
 
     def _turn_until(self, is_done: Callable[[], bool], deadline: float) -> bool:
@@ -354,28 +355,35 @@ class Agent:
         self._vitals.put(self._writer.heartbeat(self._now(), counters, sources))
 
     def _save_when_due(self) -> None:
+        """Checkpoint and status, each at most once a second, and the first at once."""
         now = self._clock.monotonic()
-        if now >= self._save_at:
-            self._save_at = now + SAVE_SECONDS
-            self._save()
+        if self._is_dirty and now >= self._checkpoint_at:
+            self._checkpoint_at = now + SAVE_SECONDS
+            self._save_checkpoint()
+        if now >= self._status_at:
+            self._status_at = now + SAVE_SECONDS
+            self._save_status()
 
-    def _save(self) -> None:
-        """Checkpoint and status; a full disk costs no more than re-reading after a crash."""
+    def _save_checkpoint(self) -> None:
+        checkpoint = Checkpoint(
+            stream=self._stream,
+            saved_at=self._now(),
+            sources={source.number: source.progress() for source in self._tail.sources},
+            closed_acked=self._closed_acked,
+            closed_dead_lettered=self._closed_dead,
+        )
         try:
-            if self._is_dirty:
-                self._state.save_checkpoint(
-                    Checkpoint(
-                        stream=self._stream,
-                        saved_at=self._now(),
-                        sources={s.number: s.progress() for s in self._tail.sources},
-                        closed_acked=self._closed_acked,
-                        closed_dead_lettered=self._closed_dead,
-                    )
-                )
-                self._is_dirty = False
+            self._state.save_checkpoint(checkpoint)
+        except OSError as error:  # the old one stays: more is read again after a crash
+            self._note_error(f"the checkpoint can't be written: {error}")
+        else:
+            self._is_dirty = False
+
+    def _save_status(self) -> None:
+        try:
             self._state.save_status(format_status(self.statistics()))
         except OSError as error:
-            self._last_error = f"the state folder can't be written: {error}"
+            self._note_error(f"status.json can't be written: {error}")
 
     def _counters(self) -> Counters:
         return sum_counters(

@@ -8,39 +8,72 @@ from __future__ import annotations
 import random
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.faults.bulk_server import wait_until
 from tests.faults.rotating_writer import RotatingWriter
 from tests.faults.shipper_process import ShipperProcess
 
-INSTANCE_ID = "i-0c0ffee0c0ffee000"
+_SHIPPERS = 2
 
 _DRAINING_SHARE = 0.4
 """How many are killed while they drain, when half lines are sent too."""
 
 
 def run_kills(folder: Path, url: str, *, kills: int, seed: int) -> list[Path]:
-    """SIGKILL the shipper `kills` times at random moments; the files that were written.
+    """SIGKILL two shippers side by side, `kills` times together; the files that were written."""
+    with ThreadPoolExecutor(_SHIPPERS) as pool:
+        runs = [
+            pool.submit(
+                kill_one_shipper,
+                folder / f"shipper-{number}",
+                url,
+                kills=-(-kills // _SHIPPERS),
+                seed=seed + number,
+            )
+            for number in range(_SHIPPERS)
+        ]
+        return [path for run in runs for path in run.result()]
 
-    A process that had drained before its kill came does not count.
+
+def kill_one_shipper(folder: Path, url: str, *, kills: int, seed: int) -> list[Path]:
+    """SIGKILL a shipper `kills` times at random moments; the files that were written.
+
+    A process that had ended before its kill came does not count.
     """
     plan = random.Random(seed)
     logs = folder / "logs"
-    logs.mkdir()
-    shipper = ShipperProcess(folder, patterns=[f"{logs}/*.log"], url=url, instance_id=INSTANCE_ID)
+    logs.mkdir(parents=True)
+    shipper = ShipperProcess(
+        folder, patterns=[f"{logs}/*.log"], url=url, instance_id=f"i-{seed:017x}"
+    )
     killed = 0
     with RotatingWriter(logs, seed=seed) as writer:
+        start_seconds = _start_and_wait(shipper, names=("app.log", "other.log"))
         while killed < kills:
-            shipper.start()
-            # a start takes about 0.2 s: some die before their first line, some after many
-            time.sleep(plan.uniform(0.05, 0.45))
             if plan.random() < _DRAINING_SHARE:
                 shipper.send_signal(signal.SIGTERM)
-                time.sleep(plan.uniform(0.0, 0.3))
+                time.sleep(plan.uniform(0.0, 0.15))
             code = shipper.kill()
-            assert code in {-9, 0}, shipper.words.read_text()
+            # 0: it had drained; -15: it was told to stop before it could hear it
+            assert code in {-9, 0, -15}, shipper.words.read_text()
             killed += code == -9
-    shipper.start()
-    time.sleep(0.5)
+            shipper.start()
+            # some die before their first line, some after many
+            time.sleep(plan.uniform(0.5 * start_seconds, start_seconds + 0.2))
+    shipper.kill()
+    _start_and_wait(shipper, names=())
     assert shipper.terminate() == 0, shipper.words.read_text()
     return writer.files
+
+
+def _start_and_wait(shipper: ShipperProcess, *, names: tuple[str, ...]) -> float:
+    """Start it and wait until it follows files of these names; how long that took."""
+    began = time.monotonic()
+    before = shipper.status_pid()
+    shipper.start()
+    wait_until(lambda: shipper.status_pid() not in {before, 0})
+    journal = shipper.state / "sources"
+    wait_until(lambda: all(name in journal.read_text() for name in names))
+    return time.monotonic() - began

@@ -15,7 +15,7 @@ from typing import Self
 class RotatingWriter:
     """A thread that writes `app.log` and `other.log`; a context manager."""
 
-    def __init__(self, folder: Path, *, seed: int, bytes_per_file: int = 200_000) -> None:
+    def __init__(self, folder: Path, *, seed: int, bytes_per_file: int = 60_000) -> None:
         self.folder = folder
         self._random = random.Random(seed)
         self._bytes_per_file = bytes_per_file
@@ -66,7 +66,7 @@ class RotatingWriter:
 
     def _burst(self) -> list[bytes]:
         """Some lines, now and then one in two writes, or without a newline yet."""
-        lines = [self._make_line() for _ in range(self._random.randint(1, 60))]
+        lines = [self._make_line() for _ in range(self._random.randint(1, 25))]
         if self._random.random() < 0.2:
             half = lines.pop()
             return [b"".join(lines), half[: len(half) // 2], half[len(half) // 2 :]]

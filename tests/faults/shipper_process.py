@@ -5,6 +5,7 @@ In: folders and the centre's URL. Out: a process; its words go to a file beside 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -42,6 +43,14 @@ class ShipperProcess:
                 stderr=words,
                 stdin=subprocess.DEVNULL,
             )
+
+    def status_pid(self) -> int:
+        """The process that wrote `status.json`; 0: none yet."""
+        try:
+            pid: int = json.loads((self.state / "status.json").read_bytes())["pid"]
+        except FileNotFoundError:
+            return 0
+        return pid
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal, and do not wait."""

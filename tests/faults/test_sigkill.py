@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.accounts import take_account
+from forensics.store.open import open_store
+from forensics.store.protocol import Cursor, Document, Query
+from shipper.wire.record import Family
+from tests.faults.accounts import Account, take_account
 from tests.faults.bulk_server import BulkServer, Faults
 from tests.faults.kill_rounds import run_kills
+from tests.faults.shipper_process import REPOSITORY
 
 KILLS = 200
 SEED = 20260103
@@ -22,19 +31,102 @@ HOSTILE_CENTRE = Faults(
     garbage=0.03,
     short=0.03,
 )
+_COLLECTOR = """
+import asyncio, sys
+from pathlib import Path
+from forensics.collect.server import run_collector
+def ready(url):
+    print(url, flush=True)
+asyncio.run(run_collector("127.0.0.1:0", Path(sys.argv[1]), ready=ready))
+"""
+_PAGE = 5000
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A real collector process: its URL and its store."""
+    store = tmp_path / "store.db"
+    process = subprocess.Popen(
+        [sys.executable, "-c", _COLLECTOR, str(store)], cwd=REPOSITORY, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().decode().strip(), store
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
+
+
+async def read_all(location: str, family: Family) -> list[Document]:
+    """Every document of a family, as any reader gets it."""
+    store = await open_store(location)
+    documents: list[Document] = []
+    after: Cursor | None = None
+    try:
+        while True:
+            query = Query(families=frozenset((family,)))
+            page = await store.page(query, after=after, limit=_PAGE)
+            documents += page.documents
+            if not page.more:
+                return documents
+            after = page.documents[-1].cursor
+    finally:
+        await store.close()
+
+
+def account_of(location: str, files: list[Path]) -> Account:
+    """The files against what a real store gives out."""
+    logs = asyncio.run(read_all(location, "logs"))
+    vitals = asyncio.run(read_all(location, "vitals"))
+    return take_account(
+        files,
+        [(document.index, document.id, document.fields) for document in logs],
+        [vital.fields for vital in vitals if vital.text("event.action") == "source"],
+    )
+
+
+def judge(name: str, kills: int, account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """Print the evidence, and hold it to the promise."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{kills} kills, {name}: {account}\n")
+    assert [] == account.faults
+    assert account.written_bytes == account.stored_bytes > 0
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_two_hundred_kills_and_a_failing_centre_lose_repeat_and_alter_nothing(
+def test_kills_under_a_failing_centre_lose_repeat_and_alter_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every byte of every file, rotated ones too, is stored exactly once."""
+    """429, 503, resets, lost answers and garbage on top: every byte is stored exactly once."""
+    kills = KILLS // 2
     with BulkServer(faults=HOSTILE_CENTRE, seed=SEED) as server:
-        files = run_kills(tmp_path, server.url, kills=KILLS, seed=SEED)
+        files = run_kills(tmp_path, server.url, kills=kills, seed=SEED)
         account = take_account(files, server.oracle.logs(), server.oracle.vitals("source"))
-    with capsys.disabled():
-        print(f"\n{KILLS} kills, {len(files)} files, oracle: {account}")  # noqa: T201 - the evidence
-    assert [] == account.faults
-    assert [] == server.oracle.altered
-    assert account.written_bytes == account.stored_bytes
+        assert [] == server.oracle.altered
+    judge("failing oracle", kills, account, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_hundred_kills_with_a_collector_lose_repeat_and_alter_nothing(
+    tmp_path: Path, collector: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every byte of every file, rotated ones too, is in the SQLite store exactly once."""
+    url, store = collector
+    files = run_kills(tmp_path, url, kills=KILLS, seed=SEED + 1)
+    judge("SQLite", KILLS, account_of(str(store), files), capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.opensearch
+@pytest.mark.timeout(300)
+def test_two_hundred_kills_with_opensearch_lose_repeat_and_alter_nothing(
+    tmp_path: Path, opensearch_store_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every byte of every file, rotated ones too, is on the real node exactly once."""
+    files = run_kills(tmp_path, opensearch_store_url, kills=KILLS, seed=SEED + 2)
+    refresh = urllib.request.Request(f"{opensearch_store_url}/afterimage-*/_refresh", method="POST")  # noqa: S310 - our node
+    urllib.request.urlopen(refresh, timeout=30).close()  # noqa: S310 - our node
+    judge("OpenSearch", KILLS, account_of(opensearch_store_url, files), capsys)
