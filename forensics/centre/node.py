@@ -8,19 +8,18 @@ elsewhere. It must never be used for a fleet.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import json
 import os
 import random
 import re
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -45,23 +44,6 @@ _JAVA_OPTIONS: Final = (
     # OpenSearch builds a Thai analyzer for every new index, and the packaged Java runtime has no
     # Thai word breaks: ICU's jar brings them.
     "-Djava.locale.providers=CLDR,SPI",
-)
-_HEAP: Final = "1g"
-FREE_PORTS: Final = range(9201, 9300)
-"""Where a free port is looked for: the runner's `main` accepts none above 9299."""
-LOWEST_PORT: Final = 1024
-
-_HOST: Final = "127.0.0.1"
-_MAIN_CLASS: Final = "org.codelibs.opensearch.runner.OpenSearchRunner"
-_CLUSTER_NAME: Final = "afterimage-local"
-# analysis-common is left out on purpose: it builds a Thai analyzer for every new index, and the
-# packaged Java runtime has no Thai word breaks. Our fields need only the core's own analyzers.
-_MODULES: Final = (
-    "org.opensearch.transport.Netty4ModulePlugin",
-    "org.opensearch.index.mapper.MapperExtrasModulePlugin",
-    "org.opensearch.index.reindex.ReindexModulePlugin",
-    "org.opensearch.painless.PainlessModulePlugin",
-    "org.opensearch.ingest.common.IngestCommonModulePlugin",
 )
 _HEAP: Final = re.compile(r"[1-9]\d{0,5}[mg]")
 _START_TIMEOUT_SECONDS: Final = 120.0
@@ -186,28 +168,38 @@ def start_node(
     log_path = data_directory / "opensearch.log"
     try:
         _write_configuration(data_directory)
-        deadline = time.monotonic() + timeout_seconds
-        for attempt in range(1, _START_TRIES + 1):
-            command = _command(java, class_path, data_directory, port or _free_port(), heap)
-            process = _launch(command, log_path)
-            try:
-                url = _wait_ready(process, log_path, deadline, report)
-            except BaseException as error:  # Ctrl-C as well must leave no process behind
-                _end(process)
-                # Another process may take a free port before the node does: take the next one.
-                if isinstance(error, _PortTakenError) and port is None and attempt < _START_TRIES:
-                    continue
-                raise
-            return Node(
-                url=url,
-                data_directory=data_directory,
-                log_path=log_path,
-                process=process,
-                lock=lock,
-            )
+
+        def command(on_port: int) -> list[str]:
+            return _command(java, class_path, data_directory, on_port, heap)
+
+        process, url = _start_process(command, log_path, port, report, timeout_seconds)
     except BaseException:
         lock.close()
         raise
+    return Node(
+        url=url, data_directory=data_directory, log_path=log_path, process=process, lock=lock
+    )
+
+
+def _start_process(
+    command: Callable[[int], list[str]],
+    log_path: Path,
+    port: int | None,
+    report: Report,
+    timeout_seconds: float,
+) -> tuple[subprocess.Popen[bytes], str]:
+    """The node's process and URL. Whatever goes wrong, Ctrl-C included: no process is left."""
+    deadline = time.monotonic() + timeout_seconds
+    for attempt in range(1, _START_TRIES + 1):
+        process = _launch(command(port or _free_port()), log_path)
+        try:
+            return process, _wait_ready(process, log_path, port, deadline, report)
+        except BaseException as error:
+            _end(process)
+            # Another program may take a free port before the node does: take the next one.
+            if isinstance(error, _PortTakenError) and port is None and attempt < _START_TRIES:
+                continue
+            raise
     raise AssertionError("the loop returns or raises")
 
 
@@ -336,12 +328,18 @@ def _launch(command: list[str], log_path: Path) -> subprocess.Popen[bytes]:
 
 
 def _wait_ready(
-    process: subprocess.Popen[bytes], log_path: Path, deadline: float, report: Report
+    process: subprocess.Popen[bytes],
+    log_path: Path,
+    port: int | None,
+    deadline: float,
+    report: Report,
 ) -> str:
     report(f"starting OpenSearch (log: {log_path})")
     began = told_at = time.monotonic()
     while process.poll() is None:
         found = _HTTP_ADDRESS.search(log_path.read_text(encoding="utf-8", errors="replace"))
+        if found is not None and port not in {None, int(found[1])}:
+            raise _PortTakenError(f"port {port} was taken meanwhile", next_step="leave out --port")
         if found is not None and _is_healthy(url := f"http://{_HOST}:{found[1]}"):
             return url
         now = time.monotonic()
@@ -388,45 +386,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(_STOP_TIMEOUT_SECONDS)
-
-
-def run_node(
-    *,
-    data_directory: Path | None = None,
-    port: int | None = None,
-    heap: str = DEFAULT_HEAP,
-    ready: Report,
-    report: Report,
-) -> int:
-    """Run a node until SIGINT or SIGTERM; `ready` gets its URL once templates are installed.
-
-    Call it from the main thread: it handles the signals while the node runs. Returns the exit code.
-    """
-    from forensics.centre.install import install_templates
-
-    received: list[int] = []
-
-    def stop(number: int, _frame: object) -> None:
-        if received:
-            raise KeyboardInterrupt  # asked twice: leave whatever we are waiting for
-        received.append(number)
-        raise _StopError
-
-    previous = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        directory = data_directory or default_data_directory()
-        with start_node(directory, port=port, heap=heap, report=report) as node:
-            asyncio.run(install_templates(node.url))
-            ready(node.url)
-            node.process.wait()
-            raise _explain_end(node.process.returncode, node.log_path)
-    except _StopError:
-        report("stopped")
-        return 130 if received[0] == signal.SIGINT else 0
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)
-
-
-class _StopError(BaseException):
-    """A signal asked to stop; no `except Exception` on the way may swallow it."""

@@ -21,18 +21,6 @@ from forensics.errors import ForensicsError, UsageError
 
 DEADLINE_SECONDS = 60.0
 
-UP = """\
-import sys
-from pathlib import Path
-from forensics.centre.jars import OPENSEARCH_VERSION
-from forensics.centre.node import run_node
-sys.exit(run_node(
-    data_directory=Path(sys.argv[1]), heap="256m",
-    ready=lambda url: print(url, flush=True),
-    report=lambda line: print(line, file=sys.stderr, flush=True),
-))
-"""
-
 
 def fetch(url: str, method: str = "GET") -> Any:
     """The JSON that the node answers."""
@@ -65,9 +53,10 @@ def java_children(pid: int) -> list[int]:
 
 @pytest.fixture
 def up(tmp_path: Path) -> subprocess.Popen[str]:
-    """`run_node` in a process of its own, as the command line does."""
+    """`forensics opensearch up` as a user runs it."""
+    command = ("-m", "forensics.cli.main", "opensearch", "up", "--heap", "256m", "--data")
     return subprocess.Popen(
-        [sys.executable, "-c", UP, str(tmp_path / "node")],
+        [sys.executable, *command, str(tmp_path / "node")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -86,21 +75,32 @@ def test_the_node_answers_on_loopback_with_its_templates(opensearch_url: str) ->
 
 @pytest.mark.opensearch
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "exit_code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["term", "int"]
-)
-def test_a_signal_ends_the_node_in_order(
-    up: subprocess.Popen[str], number: signal.Signals, exit_code: int
-) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+def test_a_signal_ends_the_node_in_order(up: subprocess.Popen[str], number: signal.Signals) -> None:
     """Ctrl-C and SIGTERM leave no Java process; stdout has the URL alone."""
     assert up.stdout is not None
     assert up.stdout.readline().startswith("http://127.0.0.1:")
     (java,) = java_children(up.pid)
     up.send_signal(number)
     rest, narration = up.communicate(timeout=DEADLINE_SECONDS)
-    assert (up.returncode, rest) == (exit_code, "")
-    assert narration.endswith("stopped\n")
+    assert (0, "") == (up.returncode, rest)
+    assert "Traceback" not in narration
     assert not is_alive(java)
+
+
+@pytest.mark.opensearch
+@pytest.mark.slow
+def test_a_signal_while_the_node_starts_leaves_nothing(up: subprocess.Popen[str]) -> None:
+    """Impatience costs no orphan: a start that is interrupted ends the Java process too."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (children := java_children(up.pid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    up.send_signal(signal.SIGINT)
+    _, narration = up.communicate(timeout=DEADLINE_SECONDS)
+    assert 130 == up.returncode
+    assert "Traceback" not in narration
+    wait_gone(children[0])
 
 
 @pytest.mark.opensearch
