@@ -43,7 +43,7 @@ def build_answer(
     return [
         AnswerLine("", f"{state} · {where}" if where else state, _state_kind(row, now_nanos)),
         _cause(findings, report),
-        AnswerLine("State", _why(row, now_nanos)),
+        AnswerLine("State", _why(row, report, now_nanos)),
         AnswerLine("Last sign", _heard(row, now_nanos, zone)),
         _completeness(row, report),
     ]
@@ -53,10 +53,12 @@ def _state_kind(row: InstanceRow, now_nanos: int) -> str:
     return "bad" if judge(row, now_nanos).why else "good"
 
 
-def _why(row: InstanceRow, now_nanos: int) -> str:
+def _why(row: InstanceRow, report: ReportModel | None, now_nanos: int) -> str:
     reason = safe_text(row.state_reason, 300) or "no source says why"
     look = judge(row, now_nanos)
-    return f"{look.why}; {reason}" if look.why else reason
+    outcome = safe_text(report.quarantine, 20) if report is not None else ""
+    ended = f" (quarantine {outcome})" if outcome else ""
+    return f"{look.why}{ended}; {reason}" if look.why else f"{reason}{ended}"
 
 
 def _cause(findings: Sequence[Finding] | None, report: ReportModel | None) -> AnswerLine:

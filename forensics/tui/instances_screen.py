@@ -94,6 +94,12 @@ class InstancesScreen(Frame):
             return "reading…"
         return "live" if self.ledger is not None else ""
 
+    def on_screen_resume(self) -> None:
+        """Back from an instance: ages go on, and so may have the rest."""
+        if self.ledger is not None:
+            self._show_all()
+            self._tick()
+
     def _tick(self) -> None:
         rest = time.monotonic() - self._asked_at
         if self.app.screen is self and rest >= PATIENCE * self._took_seconds:

@@ -98,6 +98,8 @@ def render_short(text: str, zone: dt.tzinfo) -> str:
 def render_span(seconds: float) -> str:
     """`3 h 12 m` of a length of time; two units at most."""
     total = max(0, int(seconds))
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
     if total < _MINUTE:
         return f"{total} s"
     if total < _HOUR:

@@ -80,8 +80,8 @@ def test_moments_carry_their_zone() -> None:
 
 def test_spans_and_ages_have_two_units_at_most() -> None:
     """Short enough for a column."""
-    spans = [render_span(seconds) for seconds in (5, 65, 11_520, 90_000)]
-    assert spans == ["5 s", "1 m 05 s", "3 h 12 m", "1 d 01 h"]
+    spans = [render_span(seconds) for seconds in (0.25, 5, 65, 11_520, 90_000)]
+    assert spans == ["250 ms", "5 s", "1 m 05 s", "3 h 12 m", "1 d 01 h"]
     assert render_age("2026-01-03T14:26:00.000000000Z", NOW) == "4m"
     assert render_age("", NOW) == "-"
 

@@ -1,0 +1,65 @@
+"""The answer on top of an instance: five lines, and never more than was looked at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from forensics.findings.finding import Confidence, Finding
+from forensics.ledger.model import InstanceRow
+from forensics.report.model import ReportModel
+from forensics.tui.answer import build_answer
+from tests.tui.conftest import NOW
+from tests.tui.virtual_store import FakeSession, instance
+
+FOUND = Finding(
+    name="memory", title="Memory ran out", statement="It asked for more.",
+    confidence=Confidence.LIKELY, weight=1, evidence=(),
+)  # fmt: skip
+
+
+def _texts(
+    row: InstanceRow, findings: list[Finding] | None = None, report: ReportModel | None = None
+) -> list[str]:
+    lines = build_answer(row, findings=findings, report=report, now_nanos=NOW, zone=dt.UTC)
+    assert ["", "Cause", "State", "Last sign", "Bytes"] == [line.label for line in lines]
+    return [line.text for line in lines]
+
+
+def test_before_anything_was_looked_at_nothing_is_claimed() -> None:
+    """No cause, no completeness; what the ledger knows is there at once."""
+    state, cause, why, sign, missing = _texts(instance())
+    assert "Q quarantined · i-00000000000000000 · t3.small" in state
+    assert "looking…" == cause
+    assert "set aside by a quarantine; EC2: tagged afterimage:state=shelved" == why
+    assert sign.startswith("2026-01-03 14:05:12.221Z, 24m ago · no goodbye · last word: “Memory")
+    assert "12,345 log lines stored; checking for holes…" == missing
+
+
+def test_findings_come_before_the_report() -> None:
+    """The first is the cause, with how sure it is; no finding is an answer too."""
+    assert "Memory ran out (likely). It asked for more." == _texts(instance(), [FOUND])[1]
+    assert "1 more in the report (4)" in _texts(instance(), [FOUND, FOUND])[1]
+    assert "nothing stored speaks of a failure" == _texts(instance(), [])[1]
+
+
+async def test_the_report_brings_completeness_and_how_the_quarantine_ended() -> None:
+    """A degraded quarantine is not shown as a complete one."""
+    report = replace(await FakeSession().fetch_report(instance()), quarantine="degraded")
+    texts = _texts(instance(), [FOUND], report)
+    assert texts[2].startswith("set aside by a quarantine (quarantine degraded); EC2")
+    assert "No log of this instance is stored." == texts[4]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_goodbye_is_told(closed: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Whether the shipper ended in order tells a crash from a stop."""
+    sign = _texts(instance(closed=closed))[3]
+    assert closed == ("said goodbye" in sign)
+
+
+def test_an_instance_that_was_never_heard_says_so() -> None:
+    """In place of an empty line."""
+    assert "no shipper" in _texts(instance(last_sign_at="", last_word=""))[3]
