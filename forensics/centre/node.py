@@ -8,7 +8,6 @@ elsewhere. It must never be used for a fleet.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -26,6 +25,7 @@ from types import TracebackType
 from typing import Final, Self, TextIO
 
 from forensics.centre.jars import INSTALL_LINE, Report, fetch_jars
+from forensics.centre.node_configuration import LOG_NAME, build_command, write_configuration
 from forensics.errors import ForensicsError, TimedOutError, UsageError
 
 DEFAULT_HEAP: Final = "1g"
@@ -34,17 +34,6 @@ FREE_PORTS: Final = range(9201, 9300)
 LOWEST_PORT: Final = 1024
 
 _HOST: Final = "127.0.0.1"
-_MAIN_CLASS: Final = "org.codelibs.opensearch.runner.OpenSearchRunner"
-_CLUSTER_NAME: Final = "afterimage-local"
-_JAVA_OPTIONS: Final = (
-    "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",
-    "--enable-native-access=ALL-UNNAMED",
-    "-Dlog4j2.disable.jmx=true",
-    # OpenSearch builds a Thai analyzer for every new index, and the packaged Java runtime has no
-    # Thai word breaks: ICU's jar brings them.
-    "-Djava.locale.providers=CLDR,SPI",
-)
 _HEAP: Final = re.compile(r"[1-9]\d{0,5}[mg]")
 _START_TIMEOUT_SECONDS: Final = 120.0
 _STOP_TIMEOUT_SECONDS: Final = 30.0
@@ -59,26 +48,6 @@ _HTTP_ADDRESS: Final = re.compile(
 )
 _PORT_TAKEN: Final = "BindHttpException"
 _CAUSE: Final = re.compile(r"^(?:Caused by: |Exception in thread ).*", re.MULTILINE)
-
-# Percentages of a laptop's well-filled disk would leave a single node without any shard.
-_SETTINGS: Final = """\
-network.host: 127.0.0.1
-transport.port: 0
-discovery.type: single-node
-action.destructive_requires_name: true
-cluster.routing.allocation.disk.watermark.low: 2gb
-cluster.routing.allocation.disk.watermark.high: 1gb
-cluster.routing.allocation.disk.watermark.flood_stage: 500mb
-"""
-_LOGGING: Final = """\
-status = error
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n
-rootLogger.level = info
-rootLogger.appenderRef.console.ref = console
-"""
 
 # The kernel sends SIGTERM to Java when the thread that started it ends: PR_SET_PDEATHSIG is 1. Set
 # in a process of its own, since code between fork and exec may deadlock where there are threads.
@@ -165,12 +134,12 @@ def start_node(
     java = _java()
     class_path = fetch_jars(default_cache_directory(), report)
     lock = _claim(data_directory)
-    log_path = data_directory / "opensearch.log"
+    log_path = data_directory / LOG_NAME
     try:
-        _write_configuration(data_directory)
+        write_configuration(data_directory)
 
         def command(on_port: int) -> list[str]:
-            return _command(java, class_path, data_directory, on_port, heap)
+            return build_command(java, class_path, data_directory, on_port, heap)
 
         process, url = _start_process(command, log_path, port, report, timeout_seconds)
     except BaseException:
@@ -289,31 +258,6 @@ def _claim(data_directory: Path) -> TextIO:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
-
-
-def _write_configuration(data_directory: Path) -> None:
-    for name in ("config", "data", "logs", "tmp"):
-        (data_directory / name).mkdir(exist_ok=True)
-    (data_directory / "config" / "opensearch.yml").write_text(_SETTINGS, encoding="utf-8")
-    (data_directory / "config" / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
-    log_path = data_directory / "opensearch.log"
-    with contextlib.suppress(FileNotFoundError):
-        log_path.replace(data_directory / "opensearch.log.1")
-
-
-def _command(
-    java: Path, class_path: list[Path], data_directory: Path, port: int, heap: str
-) -> list[str]:
-    home = data_directory.absolute()
-    return [
-        str(java), f"-Xms{heap}", f"-Xmx{heap}", *_JAVA_OPTIONS, f"-Djava.io.tmpdir={home / 'tmp'}",
-        "-cp", os.pathsep.join(map(str, class_path)),
-        _MAIN_CLASS,
-        "-basePath", str(home), "-confPath", str(home / "config"),
-        "-dataPath", str(home / "data"), "-logsPath", str(home / "logs"),
-        "-numOfNode", "1", "-clusterName", _CLUSTER_NAME,
-        "-baseHttpPort", str(port - 1),  # the runner's first node takes the one above
-    ]  # fmt: skip
 
 
 def _launch(command: list[str], log_path: Path) -> subprocess.Popen[bytes]:

@@ -124,6 +124,14 @@ async def test_more_documents_of_one_time_than_can_be_ordered_are_an_error(
     assert 10_001 == await centre.store.count(Query())
 
 
+async def test_a_page_may_be_larger_than_one_search(centre: Centre) -> None:
+    """A limit beyond OpenSearch's own window takes more searches, not an error."""
+    await centre.load(record_items(b"".join(b"%d\n" % n for n in range(10_500))))
+    page = await centre.store.page(Query(), limit=10_400)
+    assert (10_400, True) == (len(page.documents), page.more)
+    assert [str(n) for n in range(10_400)] == [document.message for document in page.documents]
+
+
 async def test_a_document_that_lies_about_its_place_hides_no_other(centre: Centre) -> None:
     """Whoever writes a stream and an offset under another id can't make paging loop or skip."""
     lies = {"@timestamp": AT, "afterimage.stream": STREAM, "afterimage.source": 1}
@@ -272,7 +280,7 @@ async def test_cancelling_a_question_stops_the_search_on_the_node(centre: Centre
     async def idle() -> bool:
         return not await searching()
 
-    asked = asyncio.create_task(centre.store._search(("logs",), body))
+    asked = asyncio.create_task(centre.store._pages.search(("logs",), body))
     await wait_until(searching)
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
