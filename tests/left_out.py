@@ -28,12 +28,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The list, by file."""
+    """The list; of tests that are only slow, their number."""
     if ALL:
         terminalreporter.write_line("ALL=1: nothing was left out")
         return
-    if not _left_out:
+    only_all = sorted(item.nodeid for item in _left_out if item.get_closest_marker("everything"))
+    slow = len(_left_out) - len(only_all)
+    if not only_all:
         return
-    terminalreporter.section("left out of this run (make test ALL=1 runs everything)")
-    for nodeid in sorted(item.nodeid for item in _left_out):
+    terminalreporter.section("left out: only make test ALL=1 runs these")
+    for nodeid in only_all:
         terminalreporter.write_line(nodeid)
+    if slow:
+        terminalreporter.write_line(f"and {slow} slow ones that make test runs")

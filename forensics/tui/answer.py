@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow
+from forensics.moments import render_age, render_moment
 from forensics.report.model import ReportModel
 from forensics.report.words import render_completeness
 from forensics.safe_text import safe_text
 from forensics.tui.instance_rows import STATE_LETTERS, judge
-from forensics.tui.moments import render_age, render_moment
 
 
 class AnswerLine(NamedTuple):

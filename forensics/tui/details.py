@@ -9,10 +9,10 @@ import datetime as dt
 import json
 from typing import Any
 
+from forensics.moments import render_moment, render_span, seconds_between
 from forensics.store.protocol import Document
 from forensics.tui.commands import find_command, link_of, raw_command
 from forensics.tui.log_line import SKEW_SECONDS, is_skewed
-from forensics.tui.moments import render_moment, render_span, seconds_between
 from forensics.tui.text_pane import Line
 from forensics.tui.window import Gap, Row
 

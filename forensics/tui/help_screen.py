@@ -16,10 +16,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from forensics.moments import render_moment
 from forensics.tui.actions import PLACES, actions_of, key_names
 from forensics.tui.calls import CallLog
 from forensics.tui.frame import content
-from forensics.tui.moments import render_moment
 from forensics.tui.text_pane import Line, TextPane
 
 INTRODUCTION = {

@@ -15,9 +15,9 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from forensics.moments import render_moment, render_span
 from forensics.store.protocol import Bucket
 from forensics.tui.log_line import Piece
-from forensics.tui.moments import render_moment, render_span
 from forensics.tui.scroll_map import ScrollMap
 
 EIGHTHS: Final = " ▁▂▃▄▅▆▇█"

@@ -13,8 +13,8 @@ from typing import Final
 from rich.cells import set_cell_size
 
 from forensics.ledger.model import InstanceRow, InstanceState
+from forensics.moments import nanos_or_none, render_age, render_span
 from forensics.safe_text import safe_text
-from forensics.tui.moments import nanos_or_none, render_age, render_span
 from shipper.wire.times import NANOS_PER_SECOND
 
 SILENT_SECONDS: Final = 120

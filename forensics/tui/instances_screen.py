@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from forensics.errors import ForensicsError
 from forensics.ledger.model import InstanceRow, InstanceState, Ledger
+from forensics.moments import render_age, render_moment
 from forensics.safe_text import safe_text
 from forensics.tui.actions import actions_of, bindings
 from forensics.tui.cursor_view import CursorView
@@ -23,7 +24,6 @@ from forensics.tui.instance_list import InstanceList
 from forensics.tui.instance_rows import SORTS, judge, render_heading, render_headline
 from forensics.tui.log_work import unexpected
 from forensics.tui.modals import Question
-from forensics.tui.moments import render_age, render_moment
 
 REFRESH_SECONDS: Final = 10.0
 PATIENCE: Final = 5

@@ -10,13 +10,13 @@ import json
 import time
 from typing import Any, ClassVar, Final
 
+from forensics.moments import parse_wish, render_span, shift_time
 from forensics.safe_text import safe_text
 from forensics.store.protocol import Bucket, Cursor, Document
 from forensics.tui.actions import bindings
 from forensics.tui.commands import find_command, link_of
 from forensics.tui.log_view import LogView, levels_query
 from forensics.tui.modals import Choice, Question
-from forensics.tui.moments import parse_wish, render_span, shift_time
 from forensics.tui.pager import Filter, start_of, with_words
 from forensics.tui.scroll_map import ScrollMap
 from shipper.wire.record import LEVELS

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from forensics.moments import render_short, render_span, seconds_between
 from forensics.safe_text import safe_text
 from forensics.store.protocol import Document
-from forensics.tui.moments import render_short, render_span, seconds_between
 from forensics.tui.window import Gap, Row
 
 LETTERS: Final = {

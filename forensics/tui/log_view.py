@@ -16,10 +16,10 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.timer import Timer
 
+from forensics.moments import render_moment
 from forensics.store.protocol import Cursor, Document, Query
 from forensics.tui.log_line import render_row, split_words
 from forensics.tui.log_work import LogWork
-from forensics.tui.moments import render_moment
 from forensics.tui.pager import EventSource, Filter, Pager, start_of, with_words
 from forensics.tui.window import Gap, Row
 

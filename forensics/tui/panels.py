@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from forensics.ledger.model import InstanceRow
+from forensics.moments import render_moment
 from forensics.report.model import ReportModel
-from forensics.tui.moments import render_moment
 from forensics.tui.text_pane import Line
 
 _ESCAPE: Final = re.compile(r"\\([^\w\s])")

@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
+from forensics.moments import nanos_or_none, seconds_between
 from forensics.store.protocol import Bucket
-from forensics.tui.moments import nanos_or_none, seconds_between
 from shipper.wire.times import NANOS_PER_SECOND, format_time
 
 

@@ -14,8 +14,8 @@ from typing import Final
 from forensics.ledger.lifecycle import to_document
 from forensics.ledger.model import InstanceRow, LifecycleEvent
 from forensics.ledger.timeline import TimelineEntry, merge_page, select_events
+from forensics.moments import nanos_or_none
 from forensics.store.protocol import Bucket, Cursor, Document, Page, Query, Store
-from forensics.tui.moments import nanos_or_none
 from shipper.wire.times import format_time
 
 DERIVED_INDEX: Final = "afterimage-lifecycle (derived)"

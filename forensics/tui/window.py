@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from forensics.moments import seconds_between
 from forensics.store.protocol import Cursor, Document, Page
-from forensics.tui.moments import seconds_between
 
 PAGE_SIZE: Final = 500
 MAX_PAGES: Final = 8

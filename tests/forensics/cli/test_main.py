@@ -172,7 +172,7 @@ def test_times_as_people_write_them(text: str, expected: str) -> None:
     assert expected == parse_moment(text, now_nanos=NOW, option="--since")
 
 
-@pytest.mark.parametrize("text", ["", "soon", "25:00", "-2y", "2h", "1969-12-31", "2026-02-30"])
+@pytest.mark.parametrize("text", ["", "soon", "25:00", "-2y", "1969-12-31", "2026-02-30"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     """With the option's name and what would be understood."""
     with pytest.raises(UsageError, match="--until"):

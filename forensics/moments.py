@@ -1,4 +1,4 @@
-"""Times for a person at the screen: wishes in ("14:05", "2h ago"), short texts out.
+"""Times for a person: wishes in ("14:05", "2h ago"), short texts out.
 
 In: the wire's 30-character UTC texts, and what was typed. Out: the same, and what is shown.
 It never reads a clock: the caller says what time it is.
@@ -13,11 +13,11 @@ from typing import Final
 from shipper.wire.times import LATEST, NANOS_PER_SECOND, format_time, parse_time
 
 _AGO: Final = re.compile(
-    r"(?:-|(?=\d))(\d{1,6}) ?(s|sec|m|min|h|hours?|d|days?)(?: ago)?", re.IGNORECASE
+    r"(?:-|(?=\d))(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)(?: ago)?", re.IGNORECASE
 )
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?")
 _DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d))?")
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MINUTE, _HOUR, _DAY_SECONDS = 60, 3600, 86_400
 
 
@@ -70,7 +70,7 @@ def _of_local(wish: str, text: str, zone: dt.tzinfo) -> str:
             f"{wish!r} is no time: write 14:05, 2h ago, or 2026-01-03T14:05:12Z"
         ) from None
     seconds = (moment - dt.datetime.fromtimestamp(0, tz=dt.UTC)).total_seconds()
-    return format_time(max(0, round(seconds * 1_000_000) * 1000))
+    return format_time(round(seconds * 1_000_000) * 1000)
 
 
 def local_moment(nanos: int, zone: dt.tzinfo) -> dt.datetime:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forensics.tui.moments import (
+from forensics.moments import (
     nanos_or_none,
     parse_wish,
     render_age,
