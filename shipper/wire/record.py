@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, NamedTuple
 
-from shipper.wire.times import find_line_time, format_time, is_syslog_time
+from shipper.wire.line_times import LineTimes
+from shipper.wire.times import format_time
 
 Family = Literal["logs", "vitals", "lifecycle"]
 
@@ -57,20 +58,16 @@ _LEVEL_OF_TOKEN: Final = {
 }
 _LEVEL_WITHIN_BYTES: Final = 160
 _LEVEL_WITHIN_TOKENS: Final = 8
-_JSON_LEVEL: Final = re.compile(rb'"(?:log\.level|level|levelname|severity)"\s*:\s*"([A-Za-z]+)"')
+_JSON_LEVEL_KEYS: Final = (b'"level"', b'"log.level"', b'"levelname"', b'"severity"')
+_JSON_LEVEL: Final = re.compile(rb'\s*:\s*"([A-Za-z]+)"')
 _JSON_LEVEL_WITHIN_BYTES: Final = 400
 
-_CONTROLS: Final = bytes(range(0x20)).replace(b"\n", b"")
+_NO_CONTROLS: Final = bytes((0x0A, *range(0x20, 0x100)))
+"""All bytes but those that JSON wants escaped; a newline ends a record and is not in a message."""
 _SHORT_ESCAPES: Final = {0x08: b"\\b", 0x09: b"\\t", 0x0C: b"\\f", 0x0D: b"\\r"}
 
-# A second's text serves every line of that second; the bound keeps hostile times from growing it.
-_TIME_CACHE_LIMIT: Final = 4096
 _ITEM_FRAME_BYTES: Final = 200
 """Names, times and numbers of an item, beside what all items of a builder share."""
-_ISO_BYTES: Final = len("2026-01-03T14:05:12")
-_SYSLOG_BYTES: Final = len("Jan  3 14:05:12")
-# What may follow the second for the cache to hold: a fraction, then Z or no zone at all.
-_AFTER_SECOND: Final = re.compile(rb"(?:[.,](\d{1,9}))?(?:Z| (?![A-Z+-])|[]\"\n]|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +168,7 @@ class RecordBuilder:
             source,
         )
         self._tail = b"," + _json(where)[1:]
-        self._times: dict[bytes, bytes] = {}
+        self._times = LineTimes()
         self.item_bytes = len(self._head) + len(self._tail) + _ITEM_FRAME_BYTES
         """About how much larger than its record an item is."""
 
@@ -187,6 +184,8 @@ class RecordBuilder:
             + b"\n"
         )
         crc32 = zlib.crc32
+        self._times.begin(read_at_nanos)
+        find_time = self._times.find
         items: list[bytes] = []
         append = items.append
         for record, text in zip(records, escape_messages(records), strict=True):
@@ -200,7 +199,7 @@ class RecordBuilder:
                 template
                 % (
                     offset, length, crc32(record),
-                    self._line_time(record, read_at, read_at_nanos),
+                    find_time(record, read_at_nanos) or read_at,
                     extra, message, offset, length,
                 )
             )  # fmt: skip
@@ -224,34 +223,15 @@ class RecordBuilder:
             + b"\n"
         )
 
-    def _line_time(self, record: bytes, read_at: bytes, read_at_nanos: int) -> bytes:
-        """The line's own time as text, or `read_at`; a second's digits are worked out once."""
-        times = self._times
-        second = times.get(record[:_ISO_BYTES])
-        if second is not None:
-            match = _AFTER_SECOND.match(record, _ISO_BYTES)
-            if match is not None:
-                return b"%b.%bZ" % (second, (match[1] or b"").ljust(9, b"0"))
-        elif (text := times.get(record[:_SYSLOG_BYTES])) is not None:
-            return text
-        nanos = find_line_time(record, read_at_nanos)
-        if nanos is None:
-            return read_at
-        text = format_time(nanos).encode()
-        if len(times) >= _TIME_CACHE_LIMIT:
-            times.clear()
-        if is_syslog_time(record):
-            times[record[:_SYSLOG_BYTES]] = text
-        elif record[:1].isdigit() and _AFTER_SECOND.match(record, _ISO_BYTES) is not None:
-            times[record[:_ISO_BYTES]] = text[:_ISO_BYTES]
-        return text
-
 
 def find_level(record: bytes) -> bytes:
     """The `log.level` member of a line's document, with its comma; empty: the line names none."""
     if record[:1] == b"{":
-        found = _JSON_LEVEL.search(record, 0, _JSON_LEVEL_WITHIN_BYTES)
-        return b"" if found is None else _LEVEL_OF_WORD.get(found[1].lower(), b"")
+        for key in _JSON_LEVEL_KEYS:
+            at = record.find(key, 0, _JSON_LEVEL_WITHIN_BYTES)
+            if at >= 0 and (match := _JSON_LEVEL.match(record, at + len(key))) is not None:
+                return _LEVEL_OF_WORD.get(match[1].lower(), b"")
+        return b""
     tokens = record[:_LEVEL_WITHIN_BYTES].split(None, _LEVEL_WITHIN_TOKENS)
     for token in tokens:
         if token in _LEVEL_OF_TOKEN:
@@ -287,9 +267,8 @@ def _escape_or_none(record: bytes) -> bytes | None:
 
 def _escape(text: bytes) -> bytes:
     text = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    if len(text.translate(None, _CONTROLS)) != len(text):
-        for code in set(text) & set(_CONTROLS):
-            text = text.replace(bytes((code,)), _SHORT_ESCAPES.get(code, b"\\u%04x" % code))
+    for code in set(text.translate(None, _NO_CONTROLS)):
+        text = text.replace(bytes((code,)), _SHORT_ESCAPES.get(code, b"\\u%04x" % code))
     return text
 
 

@@ -1,0 +1,225 @@
+"""The time that a log line says of itself.
+
+In: a line, and when it was read. Out: its time, or None where it has no sane one; as nanoseconds,
+or as text by way of a cache that knows days and seconds seen before. Both ways give the same time.
+No function here reads a clock.
+
+Known: ISO 8601 at the start (also behind `[`, or as a JSON line's time field), the syslog header of
+RFC 3164, an access log's bracket, asctime. A time without a zone counts as UTC. RFC 3164 has no
+year: the one is taken that puts the line nearest below one day after it was read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Final
+
+from shipper.wire.times import (
+    ISO_TIME,
+    NANOS_PER_SECOND,
+    SECONDS_PER_DAY,
+    civil_nanos,
+    format_time,
+    iso_nanos,
+    zone_seconds,
+)
+
+_MONTH_NAMES: Final = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+_MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES.split(), start=1)}
+_WEEKDAYS: Final = frozenset(b"Mon Tue Wed Thu Fri Sat Sun".split())
+
+# "time":"2026-…" in a JSON line, within its first bytes; the first key that the line has counts
+_JSON_KEYS: Final = (b'"@timestamp"', b'"timestamp"', b'"time"', b'"ts"')
+_JSON_VALUE: Final = re.compile(rb'\s*:\s*"')
+_JSON_WITHIN_BYTES: Final = 400
+# Jan  3 14:05:12 host … (RFC 3164 §4.1.2: no year, no zone)
+_SYSLOG: Final = re.compile(rb"([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d)(?!\d)")
+# [03/Jan/2026:14:05:12 +0000] (Apache and nginx access logs)
+_ACCESS: Final = re.compile(rb"\[(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})\]")
+_ACCESS_WITHIN_BYTES: Final = 120
+# [Sun Dec 04 04:47:44.123456 2005] (Apache error log; asctime)
+_ASCTIME: Final = re.compile(
+    rb"\[?[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))? (\d{4})\b"
+)
+# Most lines: UTC or no zone, and nothing to work out but what day it is.
+_CLOCK: Final = rb"((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
+_PLAIN_ISO: Final = re.compile(
+    rb"(\d{4}-\d\d-\d\d)[T ]%b(?:[.,](\d{1,9}))?+(?:Z(?![0-9A-Za-z])|(?! ?[ZzU+-]|\d))" % _CLOCK
+)
+_PLAIN_SYSLOG: Final = re.compile(rb"([A-Z][a-z]{2} [ \d]\d) %b(?!\d)" % _CLOCK)
+_PLAIN_ASCTIME: Final = re.compile(
+    rb"\[?[A-Z][a-z]{2} ([A-Z][a-z]{2} [ \d]\d) %b(?:\.(\d{1,9}))?+ (\d{4})\b" % _CLOCK
+)
+_WHOLE_SECOND: Final = b"000000000"
+_ACCESS_BYTES: Final = len("[03/Jan/2026:14:05:12 +0000]")
+
+_DAY_BYTES: Final = len("2026-01-03")
+_MONTH_DAY_BYTES: Final = len("Jan  3")
+_LEAP_YEARS_APART: Final = 8
+"""At most: 1896 and 1904, 2096 and 2104."""
+_CACHE_LIMIT: Final = 4096
+"""Hostile times must not grow the cache without bound."""
+
+
+def find_line_time(line: bytes, read_at_nanos: int) -> int | None:
+    """The time that a line says of itself, in ns since 1970; None where it has no sane one."""
+    first = line[:1]
+    if first == b"{":
+        return _json_nanos(line)
+    if line[:3] in _MONTHS and (match := _SYSLOG.match(line)) is not None:
+        return _syslog_nanos(match, read_at_nanos)
+    at = 1 if first == b"[" else 0
+    match = ISO_TIME.match(line, at)
+    if match is not None:
+        return iso_nanos(match)
+    if line[at : at + 3] in _WEEKDAYS and (match := _ASCTIME.match(line)) is not None:
+        return _asctime_nanos(match)
+    bracket = line.find(b"[", 0, _ACCESS_WITHIN_BYTES)
+    match = None if bracket < 0 else _ACCESS.match(line, bracket)
+    return None if match is None else _access_nanos(match)
+
+
+class LineTimes:
+    """`find_line_time` for one source's lines, as text, working out each day only once."""
+
+    def __init__(self) -> None:
+        self._read_day = -1
+        self._days: dict[bytes, bytes] = {}
+        """`YYYY-MM-DD` by the bytes that say the day; empty: it needs a closer look."""
+        self._seconds: dict[bytes, bytes] = {}
+        """Texts by an access log's bracket, whose zone needs arithmetic."""
+
+    def begin(self, read_at_nanos: int) -> None:
+        """Call it before a chunk: a year that is not written depends on the day of reading."""
+        read_day = read_at_nanos // (NANOS_PER_SECOND * SECONDS_PER_DAY)
+        if read_day != self._read_day or len(self._seconds) + len(self._days) > _CACHE_LIMIT:
+            self._read_day = read_day
+            self._seconds = {}
+            self._days = {}
+
+    def find(self, line: bytes, read_at_nanos: int) -> bytes | None:
+        """The 30-character text of the line's own time, or None."""
+        match = _PLAIN_ISO.match(line)
+        if match is not None:  # most lines
+            day, clock, fraction = match.groups()
+            text = self._join(day, clock, fraction, read_at_nanos)
+        else:
+            text = self._find_other(line, read_at_nanos)
+        return _time_text(find_line_time(line, read_at_nanos)) if text == _UNKNOWN else text
+
+    def _find_other(self, line: bytes, read_at_nanos: int) -> bytes | None:
+        """The time of a line that does not begin with a plain ISO 8601 time."""
+        start, first = line[:3], line[:1]
+        if start in _MONTHS:
+            match = _PLAIN_SYSLOG.match(line)
+            return _UNKNOWN if match is None else self._join(*match.groups(), None, read_at_nanos)
+        if (line[1:4] if first == b"[" else start) in _WEEKDAYS:
+            match = _PLAIN_ASCTIME.match(line)
+            if match is None:
+                return _UNKNOWN
+            month_day, clock, fraction, year = match.groups()
+            return self._join(b"%b %b" % (month_day, year), clock, fraction, read_at_nanos)
+        if first == b"{":
+            at = _find_json_value(line)
+            if at < 0:
+                return None
+        else:
+            at = 1 if first == b"[" else 0
+            if line[at + 4 : at + 5] != b"-":
+                return self._find_access(line)
+        match = _PLAIN_ISO.match(line, at)
+        return _UNKNOWN if match is None else self._join(*match.groups(), read_at_nanos)
+
+    def _join(
+        self, said_day: bytes, clock: bytes, fraction: bytes | None, read_at_nanos: int
+    ) -> bytes:
+        day = self._days.get(said_day)
+        if day is None:
+            day = self._days[said_day] = _day_text(said_day, read_at_nanos)
+        if not day:
+            return _UNKNOWN
+        return b"%bT%b.%bZ" % (day, clock, fraction.ljust(9, b"0") if fraction else _WHOLE_SECOND)
+
+    def _find_access(self, line: bytes) -> bytes | None:
+        """The time in an access log's bracket; None: there is none."""
+        at = line.find(b"[", 0, _ACCESS_WITHIN_BYTES)
+        if at < 0:
+            return None
+        key = line[at : at + _ACCESS_BYTES]
+        text = self._seconds.get(key)
+        if text is None:
+            match = _ACCESS.match(line, at)
+            text = None if match is None else _time_text(_access_nanos(match))
+            if text is not None:
+                self._seconds[key] = text
+        return text
+
+
+_UNKNOWN: Final = b""
+
+
+def _day_text(said: bytes, read_at_nanos: int) -> bytes:
+    """The day that a line says, if all of that day is in one year and in range; else empty."""
+    first = _time_text(find_line_time(_with_clock(said, b"00:00:00"), read_at_nanos))
+    last = _time_text(find_line_time(_with_clock(said, b"23:59:59"), read_at_nanos))
+    if first is None or last is None or first[:_DAY_BYTES] != last[:_DAY_BYTES]:
+        return b""
+    return first[:_DAY_BYTES]
+
+
+def _with_clock(said: bytes, clock: bytes) -> bytes:
+    """A line that says that day and that time of day."""
+    if said[:1].isdigit():
+        return b"%b %b " % (said, clock)
+    month_day, year = said[:_MONTH_DAY_BYTES], said[_MONTH_DAY_BYTES:]
+    return b"Sun %b %b%b " % (month_day, clock, year) if year else b"%b %b " % (said, clock)
+
+
+def _time_text(nanos: int | None) -> bytes | None:
+    return None if nanos is None else format_time(nanos).encode()
+
+
+def _find_json_value(line: bytes) -> int:
+    """Where the value of a JSON line's time begins, behind its quote; -1: it has none."""
+    for key in _JSON_KEYS:
+        at = line.find(key, 0, _JSON_WITHIN_BYTES)
+        if at >= 0 and (match := _JSON_VALUE.match(line, at + len(key))) is not None:
+            return match.end()
+    return -1
+
+
+def _json_nanos(line: bytes) -> int | None:
+    at = _find_json_value(line)
+    match = None if at < 0 else ISO_TIME.match(line, at)
+    return None if match is None else iso_nanos(match)
+
+
+def _asctime_nanos(match: re.Match[bytes]) -> int | None:
+    month = _MONTHS.get(match[1])
+    if month is None:
+        return None
+    day, hour, minute, second, year = (int(part) for part in match.group(2, 3, 4, 5, 7))
+    fraction = int((match[6] or b"").ljust(9, b"0"))
+    return civil_nanos(year, month, day, hour, minute, second, fraction=fraction)
+
+
+def _access_nanos(match: re.Match[bytes]) -> int | None:
+    month = _MONTHS.get(match[2])
+    if month is None:
+        return None
+    day, year, hour, minute, second = (int(part) for part in match.group(1, 3, 4, 5, 6))
+    east = zone_seconds(match[7])
+    return civil_nanos(year, month, day, hour, minute, second, zone_seconds=east)
+
+
+def _syslog_nanos(match: re.Match[bytes], read_at_nanos: int) -> int | None:
+    month = _MONTHS[match[1]]
+    day, hour, minute, second = (int(part) for part in match.group(2, 3, 4, 5))
+    latest = read_at_nanos + SECONDS_PER_DAY * NANOS_PER_SECOND
+    year = dt.datetime.fromtimestamp(latest // NANOS_PER_SECOND, tz=dt.UTC).year
+    for years_back in range(_LEAP_YEARS_APART + 1):  # 29 February may be some years off
+        nanos = civil_nanos(year - years_back, month, day, hour, minute, second)
+        if nanos is not None and nanos <= latest:
+            return nanos
+    return None
