@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from typing import Final
 
 from shipper.wire.times import (
@@ -53,6 +54,7 @@ _PLAIN_ASCTIME: Final = re.compile(
 )
 _WHOLE_SECOND: Final = b"000000000"
 _ACCESS_BYTES: Final = len("[03/Jan/2026:14:05:12 +0000]")
+_SYSLOG_BYTES: Final = len("Jan  3 14:05:12 ")
 
 _DAY_BYTES: Final = len("2026-01-03")
 _MONTH_DAY_BYTES: Final = len("Jan  3")
@@ -84,11 +86,12 @@ class LineTimes:
     """`find_line_time` for one source's lines, as text, working out each day only once."""
 
     def __init__(self) -> None:
+        self._read_at_nanos = -1
         self._read_day = -1
         self._days: dict[bytes, bytes] = {}
         """`YYYY-MM-DD` by the bytes that say the day; empty: it needs a closer look."""
         self._seconds: dict[bytes, bytes] = {}
-        """Texts by an access log's bracket, whose zone needs arithmetic."""
+        """Texts by the bytes that decide them, where there is a second's time and no more."""
 
     def begin(self, read_at_nanos: int) -> None:
         """Call it before a chunk: a year that is not written depends on the day of reading."""
@@ -97,29 +100,30 @@ class LineTimes:
             self._read_day = read_day
             self._seconds = {}
             self._days = {}
+        self._read_at_nanos = read_at_nanos
 
-    def find(self, line: bytes, read_at_nanos: int) -> bytes | None:
+    def find(self, line: bytes) -> bytes | None:
         """The 30-character text of the line's own time, or None."""
         match = _PLAIN_ISO.match(line)
-        if match is not None:  # most lines
-            day, clock, fraction = match.groups()
-            text = self._join(day, clock, fraction, read_at_nanos)
-        else:
-            text = self._find_other(line, read_at_nanos)
-        return _time_text(find_line_time(line, read_at_nanos)) if text == _UNKNOWN else text
+        if match is None:
+            text = self._find_other(line)
+        else:  # most lines
+            said_day, clock, fraction = match.groups()
+            day = self._days.get(said_day)
+            if day is None:
+                day = self._learn_day(said_day)
+            text = _join(day, clock, fraction)
+        if text == _UNKNOWN:
+            return _time_text(find_line_time(line, self._read_at_nanos))
+        return text
 
-    def _find_other(self, line: bytes, read_at_nanos: int) -> bytes | None:
+    def _find_other(self, line: bytes) -> bytes | None:
         """The time of a line that does not begin with a plain ISO 8601 time."""
         start, first = line[:3], line[:1]
         if start in _MONTHS:
-            match = _PLAIN_SYSLOG.match(line)
-            return _UNKNOWN if match is None else self._join(*match.groups(), None, read_at_nanos)
+            return self._find_second(line, 0, _SYSLOG_BYTES, self._find_syslog)
         if (line[1:4] if first == b"[" else start) in _WEEKDAYS:
-            match = _PLAIN_ASCTIME.match(line)
-            if match is None:
-                return _UNKNOWN
-            month_day, clock, fraction, year = match.groups()
-            return self._join(b"%b %b" % (month_day, year), clock, fraction, read_at_nanos)
+            return self._find_asctime(line)
         if first == b"{":
             at = _find_json_value(line)
             if at < 0:
@@ -127,33 +131,52 @@ class LineTimes:
         else:
             at = 1 if first == b"[" else 0
             if line[at + 4 : at + 5] != b"-":
-                return self._find_access(line)
+                at = line.find(b"[", 0, _ACCESS_WITHIN_BYTES)
+                return None if at < 0 else self._find_second(line, at, _ACCESS_BYTES, _find_access)
         match = _PLAIN_ISO.match(line, at)
-        return _UNKNOWN if match is None else self._join(*match.groups(), read_at_nanos)
-
-    def _join(
-        self, said_day: bytes, clock: bytes, fraction: bytes | None, read_at_nanos: int
-    ) -> bytes:
-        day = self._days.get(said_day)
-        if day is None:
-            day = self._days[said_day] = _day_text(said_day, read_at_nanos)
-        if not day:
+        if match is None:
             return _UNKNOWN
-        return b"%bT%b.%bZ" % (day, clock, fraction.ljust(9, b"0") if fraction else _WHOLE_SECOND)
+        return _join(self._learn_day(match[1]), match[2], match[3])
 
-    def _find_access(self, line: bytes) -> bytes | None:
-        """The time in an access log's bracket; None: there is none."""
-        at = line.find(b"[", 0, _ACCESS_WITHIN_BYTES)
-        if at < 0:
-            return None
-        key = line[at : at + _ACCESS_BYTES]
+    def _find_second(
+        self, line: bytes, at: int, size: int, find: Callable[[bytes], bytes | None]
+    ) -> bytes | None:
+        """What `find` makes of the `size` bytes that decide a time of whole seconds."""
+        key = line[at : at + size]
         text = self._seconds.get(key)
         if text is None:
-            match = _ACCESS.match(line, at)
-            text = None if match is None else _time_text(_access_nanos(match))
-            if text is not None:
+            text = find(key)
+            if text:
                 self._seconds[key] = text
         return text
+
+    def _find_syslog(self, line: bytes) -> bytes:
+        match = _PLAIN_SYSLOG.match(line)
+        return _UNKNOWN if match is None else _join(self._learn_day(match[1]), match[2], None)
+
+    def _find_asctime(self, line: bytes) -> bytes:
+        match = _PLAIN_ASCTIME.match(line)
+        if match is None:
+            return _UNKNOWN
+        month_day, clock, fraction, year = match.groups()
+        return _join(self._learn_day(b"%b %b" % (month_day, year)), clock, fraction)
+
+    def _learn_day(self, said_day: bytes) -> bytes:
+        day = self._days.get(said_day)
+        if day is None:
+            day = self._days[said_day] = _day_text(said_day, self._read_at_nanos)
+        return day
+
+
+def _join(day: bytes, clock: bytes, fraction: bytes | None) -> bytes:
+    if not day:
+        return _UNKNOWN
+    return b"%bT%b.%bZ" % (day, clock, fraction.ljust(9, b"0") if fraction else _WHOLE_SECOND)
+
+
+def _find_access(bracket: bytes) -> bytes | None:
+    match = _ACCESS.match(bracket)
+    return None if match is None else _time_text(_access_nanos(match))
 
 
 _UNKNOWN: Final = b""

@@ -199,7 +199,7 @@ class RecordBuilder:
                 template
                 % (
                     offset, length, crc32(record),
-                    find_time(record, read_at_nanos) or read_at,
+                    find_time(record) or read_at,
                     extra, message, offset, length,
                 )
             )  # fmt: skip
