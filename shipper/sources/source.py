@@ -118,7 +118,7 @@ class Source:
         self.error = ""
         self._earlier_tail = progress.tail
         self._tail: bytes | None = None if progress.acked else b""
-        self._mtime_ns = 0
+        self.mtime_ns = 0
         self._touched = False
         self._builder: tuple[SourceRow, RecordBuilder] | None = None
 
@@ -173,12 +173,12 @@ class Source:
 
     def note_stat(self, found: os.stat_result) -> bool:
         """Take over size and time; whether the file changed."""
-        if found.st_size == self.size and found.st_mtime_ns == self._mtime_ns:
+        if found.st_size == self.size and found.st_mtime_ns == self.mtime_ns:
             return False
         # written to without growing: only comparing its bytes tells whether it was replaced
-        self._touched = found.st_size == self.size and self._mtime_ns != 0
+        self._touched = found.st_size == self.size and self.mtime_ns != 0
         self.size = found.st_size
-        self._mtime_ns = found.st_mtime_ns
+        self.mtime_ns = found.st_mtime_ns
         return True
 
     def read(self) -> Sequence[bytes]:

@@ -90,6 +90,8 @@ class Tail:
         self._by_file: dict[FileId, Source] = {}
         self._ready: dict[int, Source] = {}
         """Sources that may have something to read, the one that waited longest first."""
+        self._seen: list[Source] = []
+        """Looked at since the last `_queue_seen`."""
         self._last_at_path: dict[str, Source] = {}
         self._unreadable: dict[str, str] = {}
         self._next_source = 0
@@ -145,6 +147,7 @@ class Tail:
                 self._note_stat(source, stat)
         for source in [s for s in self._by_file.values() if s.file_id not in seen]:
             self._look_for(source)
+        self._queue_seen()
         self._start(self._missed_successors(new, seen) + new)
         self._close_quiet()
         for path, why in self._unreadable.items():
@@ -157,6 +160,7 @@ class Tail:
         for source in self._by_file.values():
             if source.file is not None and now - source.grown_at < _HOT_SECONDS:
                 self._note_stat(source, os.fstat(source.file))
+        self._queue_seen()
 
     def read_parts(self, budget_bytes: int) -> Iterator[LogPart]:
         """Parts of about `budget_bytes` together, in turn from every source that has some."""
@@ -184,9 +188,10 @@ class Tail:
         self._draining = True
         for source in self._by_file.values():
             if source.file is not None:
-                self._note_stat(source, os.fstat(source.file))
+                source.note_stat(os.fstat(source.file))
             source.until = max(source.size, source.offset)
-            self._note_ready(source)
+            self._seen.append(source)
+        self._queue_seen()
 
     @property
     def is_drained(self) -> bool:
@@ -253,7 +258,14 @@ class Tail:
     def _note_stat(self, source: Source, stat: os.stat_result) -> None:
         if source.note_stat(stat):
             source.grown_at = self._ports.clock.monotonic()
-        self._note_ready(source)
+        self._seen.append(source)
+
+    def _queue_seen(self) -> None:
+        """Read what was written to last, last: `event.created` then tells the last word."""
+        self._seen.sort(key=lambda source: source.mtime_ns)
+        for source in self._seen:
+            self._note_ready(source)
+        self._seen.clear()
 
     def _note_ready(self, source: Source) -> None:
         if not source.ended and (source.has_unread or not source.is_verified):
@@ -295,7 +307,9 @@ class Tail:
     def _start(self, files: Sequence[Found]) -> None:
         """Follow new files; their rows are durable when this returns."""
         opened: list[tuple[Source, Found, int]] = []
-        files = [file for file in files if file.stat.st_size]
+        files = sorted(
+            (file for file in files if file.stat.st_size), key=lambda file: file.stat.st_mtime_ns
+        )
         try:
             for file in files[: self._make_room(len(files))]:
                 started = self._open_new(file, self._next_source + len(opened))
