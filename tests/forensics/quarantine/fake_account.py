@@ -79,6 +79,7 @@ class State:
     snapshots_stay_pending: bool = False
     looks_until_snapshots_show: int = 0
     now_nanos: int = START_NANOS
+    on_sleep: Callable[[], None] = lambda: None
     sent: Counter[str] = field(default_factory=Counter)
     """Writes, by method, that took effect."""
     _looks: Counter[str] = field(default_factory=Counter)
@@ -101,6 +102,7 @@ class State:
     def sleep(self, seconds: float) -> None:
         """Time goes on."""
         self.now_nanos += int(seconds * 1e9)
+        self.on_sleep()
 
 
 class FakeEc2:
@@ -319,6 +321,9 @@ class FakeAutoScaling:
         if member is None or member.lifecycle_state not in {"InService", "Standby"}:
             raise StateConflictError("autoscaling DetachInstances failed", why="not InService")
         self.set_member(instance_id, "Detaching")
+        if decrement:
+            wanted = self.state.groups[group].desired_capacity - 1
+            self.state.groups[group] = replace(self.state.groups[group], desired_capacity=wanted)
         return [
             ScalingActivity(
                 activity_id="activity-1", group=group, started_at=format_time(self.state.now_nanos)

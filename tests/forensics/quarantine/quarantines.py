@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from forensics.errors import NotFoundError
 from forensics.ports import EvidenceStore
 from forensics.quarantine.facts import fetch_facts
-from forensics.quarantine.model import Mode
+from forensics.quarantine.model import Mode, Plan
 from forensics.quarantine.plan import plan_quarantine
 from forensics.quarantine.result import Limits, QuarantineResult, StepReport
 from forensics.quarantine.run import run_quarantine
@@ -91,10 +91,14 @@ def quarantine(
     wait_snapshots: bool = False,
     limits: Limits | None = None,
     on_step: Callable[[StepReport], None] = lambda _: None,
+    plan: Plan | None = None,
 ) -> QuarantineResult:
-    """Plan with an undisturbed look, then run with the tap on every call."""
-    facts = fetch_facts(FakeAccount(state), INSTANCE, clock=state.clock)
-    plan = plan_quarantine(facts, mode=mode, keep_running=keep_running, accept_outage=accept_outage)
+    """Plan with an undisturbed look, if there is no plan, then run with the tap on every call."""
+    if plan is None:
+        facts = fetch_facts(FakeAccount(state), INSTANCE, clock=state.clock)
+        plan = plan_quarantine(
+            facts, mode=mode, keep_running=keep_running, accept_outage=accept_outage
+        )
     return asyncio.run(
         run_quarantine(
             plan,
@@ -137,7 +141,10 @@ def summary(state: State) -> dict[str, object]:
         },
         "attributes": state.attributes,
         "members": {
-            group.name: sorted(member.lifecycle_state for member in group.members)
+            group.name: (
+                group.desired_capacity,
+                sorted(member.lifecycle_state for member in group.members),
+            )
             for group in state.groups.values()
         },
         "targets": sorted(

@@ -23,6 +23,7 @@ from forensics.evidence.custody import CustodyLog
 from forensics.ports import CASE_TAG, STATE_TAG, NetworkInterface, SecurityRule
 from forensics.quarantine.facts import fetch_facts
 from forensics.quarantine.journal import Journal, load_claim
+from forensics.quarantine.lease import Lease
 from forensics.quarantine.model import Mode
 from forensics.quarantine.plan import plan_quarantine
 from forensics.quarantine.result import Limits, Outcome, StepReport, StepState
@@ -78,6 +79,7 @@ def test_a_fault_ends_complete_with_two_sets_stopped_and_isolated() -> None:
     assert closed_interfaces(state)
     assert [] == [target for target in state.targets if target.target_id == INSTANCE]
     assert INSTANCE not in {member.instance_id for member in state.groups[GROUP].members}
+    assert (2, 2) == (state.groups[GROUP].desired_capacity, len(state.groups[GROUP].members))
     assert not any(d.delete_on_termination for d in state.instances[INSTANCE].block_devices)
     assert {CASE_TAG: CASE, STATE_TAG: "quarantined"}.items() <= tags_of(state).items()
     names = {key.rpartition("/")[2] for key in evidence.list(f"cases/{CASE}/")}
@@ -535,15 +537,37 @@ def test_the_floor_is_judged_with_the_facts_of_the_run() -> None:
 
 
 def test_the_floor_is_judged_again_when_a_case_is_resumed() -> None:
-    """Killed before the detach, and by now its peer is ill: refused unless accepted."""
+    """Cut off before the detach, and by now its peer is ill: refused unless accepted."""
     state, evidence = build_state(), MemoryEvidence()
-    with pytest.raises(UnreachableError):
-        quarantine(state, evidence, FailAt("describe_instance_attributes", THROTTLED, times=9999))
-    ill = [replace(target, state="unhealthy") for target in state.targets]
-    state.targets = [state.targets[0], *ill[1:]]
-    with pytest.raises(RefusedError, match="--accept-outage"):
-        quarantine(state, evidence, accept_outage=False)
+    plan = plan_quarantine(fetch_facts(FakeAccount(state), INSTANCE, clock=state.clock))
+    with pytest.raises(UsageError):
+        quarantine(state, evidence, FailAt("create_tags", UsageError("signed out"), when="after"))
+    state.targets = [state.targets[0], replace(state.targets[1], state="unhealthy")]
+    with pytest.raises(RefusedError, match="going on with") as caught:
+        quarantine(state, evidence, plan=plan)
+    assert "--accept-outage" in caught.value.next_step
+    assert "claimed" == tags_of(state)[STATE_TAG]
     assert Outcome.COMPLETE is quarantine(state, evidence, accept_outage=True).outcome
+
+
+def test_facts_are_read_again_after_waiting_for_the_turn() -> None:
+    """Another run completed the case while this one waited: nothing is left to do."""
+    state, evidence = build_state(), MemoryEvidence()
+    plan = plan_quarantine(fetch_facts(FakeAccount(state), INSTANCE, clock=state.clock))
+    quarantine(state, evidence)
+    sealed = state.instances[INSTANCE]
+    state.instances[INSTANCE] = replace(sealed, tags={**sealed.tags, STATE_TAG: "claimed"})
+    other = Lease(evidence, CASE, "another run", seconds=120, clock=state.clock)
+    other.acquire(timeout_seconds=0, sleep=state.sleep, on_wait=lambda _: None)
+    journal = len(Journal(evidence, CASE).read())
+
+    def complete_meanwhile() -> None:
+        state.instances[INSTANCE] = sealed
+
+    state.on_sleep = complete_meanwhile
+    result = quarantine(state, evidence, plan=plan)
+    assert (Outcome.COMPLETE, ()) == (result.outcome, tuple(result.steps))
+    assert journal == len(Journal(evidence, CASE).read())
 
 
 def test_a_plan_for_another_account_or_region_is_refused() -> None:
