@@ -1,5 +1,8 @@
 # `make demo` and `make test` do their own set-up; everything stays inside .venv and the user's caches.
-PYTHON ?= $(firstword $(foreach v,python3.13 python3.12 python3.11 python3,$(shell command -v $(v) 2>/dev/null)))
+# The first of these that runs and is 3.11 or newer; a name alone may be a shim of something absent.
+NEW_ENOUGH := 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c $(NEW_ENOUGH) 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
 ALL ?=
@@ -13,8 +16,8 @@ help:  ## Say what each target does
 setup: $(READY)  ## Make .venv with everything in it
 
 $(READY): pyproject.toml
-	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: install a newer Python, or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c $(NEW_ENOUGH) || { echo "$(PYTHON) is not a Python 3.11 or newer: name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "Making .venv with $$($(PYTHON) --version); the first time takes a minute or two." >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'

@@ -13,7 +13,8 @@ from typing import Final
 from shipper.wire.times import LATEST, NANOS_PER_SECOND, format_time, parse_time
 
 _AGO: Final = re.compile(
-    r"(?:-|(?=\d))(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)(?: ago)?", re.IGNORECASE
+    r"(?:-|(?=\d))(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)(?: ago)?",
+    re.IGNORECASE,
 )
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?")
 _DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d))?")
