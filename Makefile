@@ -36,7 +36,7 @@ lint: $(READY)  ## Format, style, types, and which package may import which
 	@.ci/check lint
 
 bench: $(READY)  ## Speed and memory as ratios against a peer, measured in the same run
-	@$(BIN)/python tests/bench/run.py
+	@$(BIN)/python -m tests.bench.run
 
 docs: $(READY)  ## Write the generated pages of docs/ anew
 	@.ci/docs

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measured import Cost, Sink, measure
+from tests.bench.measured import Cost, Sink, measure
 
 LINES = 300_000
 ROUNDS = 3
