@@ -68,6 +68,17 @@ def test_a_turn_that_was_not_renewed_is_taken_over_and_its_holder_finds_out() ->
     bob.hold()
 
 
+def test_a_turn_taken_over_by_a_clock_that_is_ahead_is_noticed_before_the_next_call() -> None:
+    """By the holder's own clock its turn is fresh: only the newer number tells."""
+    evidence, state, ahead = MemoryEvidence(), State(), State()
+    ada, bob = lease(evidence, state, "ada"), lease(evidence, ahead, "bob")
+    take(ada, state)
+    ahead.sleep(200)
+    take(bob, ahead)
+    with pytest.raises(TimedOutError, match="lost its turn"):
+        ada.hold()
+
+
 def test_a_turn_in_use_is_renewed_for_as_long_as_it_is_used() -> None:
     """Holding renews it once half of it is over; nobody can take it over."""
     evidence, state = MemoryEvidence(), State()
