@@ -286,3 +286,20 @@ def test_a_crash_after_truncation_says_what_was_not_stored(follower: Follower) -
     follower.step()
     assert [(0, 0, 4)] == [(gap.source, gap.start, gap.end) for gap in follower.centre.gaps]
     assert {1: b"x\n"} == follower.centre.contents()
+
+
+def test_a_source_is_not_closed_before_its_gap_is_stored(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in between must find it again, to declare the gap again."""
+    path = follower.write("a.log", b"one\n")
+    follower.step()
+    with monkeypatch.context() as patch:
+        patch.setattr(follower.tail, "note_gap_published", lambda _: None)
+        os.truncate(path, 0)
+        follower.write("a.log", b"x\n")
+        follower.step()
+    assert [0, 1] == [source.number for source in follower.tail.sources]
+    follower.tail.note_gap_published(0)
+    follower.step()
+    assert [1] == [source.number for source in follower.tail.sources]

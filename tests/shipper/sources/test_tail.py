@@ -159,6 +159,19 @@ def test_midnight_gives_the_next_record_a_new_day(follower: Follower) -> None:
     assert [0, 4] == [row.from_offset for row in follower.centre.rows]
 
 
+def test_a_new_days_row_is_durable_before_its_first_record(follower: Follower) -> None:
+    """A crash after midnight: what went to the new day's index goes there again."""
+    follower.write("a.log", b"one\n")
+    follower.step()
+    follower.clock.nanos += DAY_NANOS
+    follower.write("a.log", b"two\n")
+    follower.step()
+    follower.crash()
+    follower.restart()
+    follower.step()
+    assert {0: b"one\ntwo\n"} == follower.centre.contents()
+
+
 def test_a_restart_on_a_later_day_sends_what_may_have_been_sent_to_the_same_index(
     follower: Follower,
 ) -> None:

@@ -1,0 +1,122 @@
+"""shipper.deliver.log_lane: bodies of a good size, and a bound on what is in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import pytest
+
+from shipper.deliver.log_lane import LogLane
+from shipper.deliver.sender import Lane
+from shipper.ports import Part
+from shipper.sources.source import CHUNK_BYTES, LONG_CHUNK_BYTES, LogPart
+from shipper.wire.record import Identity, RecordBuilder
+
+BUILDER = RecordBuilder(
+    identity=Identity(instance_id="i-1"),
+    stream="0123456789abcdef0123",
+    source=0,
+    path="/a.log",
+    index="afterimage-logs-2026.01.03",
+)
+
+
+class HandLane:
+    """A lane whose batches are acknowledged by hand."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[LogPart]] = []
+
+    def submit(self, parts: Sequence[Part]) -> None:
+        """Keep it."""
+        self.batches.append(cast("list[LogPart]", list(parts)))
+
+
+class Backlog:
+    """A source that never ends, or ends after some parts."""
+
+    def __init__(self, parts: int) -> None:
+        self._left = parts
+        self.offset = 0
+
+    def read_parts(self, budget_bytes: int) -> Iterator[LogPart]:
+        """Chunks of one long record each."""
+        while self._left and budget_bytes > 0:
+            self._left -= 1
+            start = self.offset
+            self.offset += CHUNK_BYTES
+            budget_bytes -= CHUNK_BYTES
+            yield LogPart(
+                source=0,
+                start=start,
+                end=self.offset,
+                tail=b"",
+                records=[b"x" * CHUNK_BYTES],
+                read_at_nanos=0,
+                builder=BUILDER,
+            )
+
+
+@pytest.fixture
+def lane() -> HandLane:
+    """Nothing is acknowledged by itself."""
+    return HandLane()
+
+
+def open_lane(lane: HandLane, backlog: Backlog, *, limit: int, body: int) -> LogLane:
+    """A log lane of two senders."""
+    return LogLane(
+        cast("Lane", lane),
+        backlog.read_parts,
+        senders=2,
+        in_flight_limit_bytes=limit,
+        body_bytes=body,
+    )
+
+
+def test_what_is_read_and_not_acknowledged_stays_below_the_limit(lane: HandLane) -> None:
+    """However much there is to read; each acknowledgement makes room for as much."""
+    backlog = Backlog(1000)
+    limit = 3 * LONG_CHUNK_BYTES
+    logs = open_lane(lane, backlog, limit=limit, body=CHUNK_BYTES)
+    acknowledged = 0
+    for _ in range(50):
+        logs.fill()
+        assert backlog.offset - acknowledged <= limit
+        batch = lane.batches.pop(0)
+        acknowledged += sum(part.end - part.start for part in batch)
+        logs.take_back(batch)
+    assert backlog.offset > 40 * CHUNK_BYTES
+
+
+def test_a_limit_smaller_than_the_senders_could_take_binds(lane: HandLane) -> None:
+    """Two senders would have four batches; the bytes allow for less."""
+    backlog = Backlog(1000)
+    limit = LONG_CHUNK_BYTES + CHUNK_BYTES
+    open_lane(lane, backlog, limit=limit, body=2 * CHUNK_BYTES).fill()
+    assert backlog.offset <= limit
+
+
+def test_each_sender_has_a_batch_waiting_and_no_more(lane: HandLane) -> None:
+    """Reading ahead of the senders would only fill memory."""
+    open_lane(lane, Backlog(1000), limit=1 << 30, body=CHUNK_BYTES).fill()
+    assert 4 == len(lane.batches)
+
+
+def test_little_goes_at_once_while_a_sender_is_free_and_gathers_while_none_is(
+    lane: HandLane,
+) -> None:
+    """No timer: the centre's own pace makes the batches larger."""
+    backlog = Backlog(1)
+    logs = open_lane(lane, backlog, limit=1 << 30, body=100 * CHUNK_BYTES)
+    for _ in range(5):
+        backlog._left = 1
+        logs.fill()
+    assert [1, 1] == [len(batch) for batch in lane.batches]
+    logs.take_back(lane.batches.pop(0))
+    logs.fill()
+    assert [1, 3] == [len(batch) for batch in lane.batches]
+    for batch in lane.batches:
+        logs.take_back(batch)
+    assert logs.is_idle
