@@ -44,7 +44,10 @@ from shipper.wire.vitals import VitalsWriter, show_path
 SENDERS: Final = 2
 POLL_SECONDS: Final = 0.2
 RESCAN_SECONDS: Final = 1.0
+RESCAN_CPU_SHARE: Final = 0.05
+"""Thousands of files are looked for less often, rather than at any cost."""
 SAVE_SECONDS: Final = 1.0
+IDLE_STATUS_SECONDS: Final = 5.0
 BUSY_HEARTBEAT_SECONDS: Final = 5.0
 IDLE_HEARTBEAT_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 60.0
@@ -123,11 +126,16 @@ class Agent:
         self._last_answer_at = ""
         self._phase: Literal["running", "draining", "stopped"] = "running"
         self._is_dirty = False
+        self._is_moving = True
         self._told: dict[int, dict[str, int]] = {}
         """What the last heartbeat said of each source."""
         self._just_closed: list[dict[str, int]] = []
-        self._poll_at = self._rescan_at = self._checkpoint_at = self._status_at = 0.0
+        self._poll_at = self._rescan_at = self._checkpoint_at = 0.0
+        """When each is due."""
+        self._status_at = float("-inf")
+        """When it was last written."""
         self._heartbeat_at = self._clock.monotonic()
+        self._beat_at = self._heartbeat_at + BUSY_HEARTBEAT_SECONDS
 
     def stop(self, reason: str) -> None:
         """Drain and end; a second call ends at once."""
@@ -207,8 +215,9 @@ class Agent:
             return
         self._poll_at = now + POLL_SECONDS
         if now >= self._rescan_at:
-            self._rescan_at = now + RESCAN_SECONDS
             self._tail.rescan()
+            took_seconds = self._clock.monotonic() - now
+            self._rescan_at = now + max(RESCAN_SECONDS, took_seconds / RESCAN_CPU_SHARE)
         else:
             self._tail.poll()
         self._tail.cut_partials()
@@ -283,6 +292,7 @@ class Agent:
             return
 
     def _take(self, result: Result | None) -> None:
+        self._is_moving = True
         match result:
             case Answered():
                 self._take_answer(result)
@@ -337,8 +347,9 @@ class Agent:
 
     def _beat(self) -> None:
         now = self._clock.monotonic()
-        if now < self._heartbeat_at + BUSY_HEARTBEAT_SECONDS or not self._vitals.is_idle:
+        if now < self._beat_at or not self._vitals.is_idle:
             return
+        self._beat_at = now + BUSY_HEARTBEAT_SECONDS
         ends = {source.number: _ends(source) for source in self._tail.sources}
         moved = [end for number, end in ends.items() if self._told.get(number) != end]
         if (
@@ -360,8 +371,10 @@ class Agent:
         if self._is_dirty and now >= self._checkpoint_at:
             self._checkpoint_at = now + SAVE_SECONDS
             self._save_checkpoint()
-        if now >= self._status_at:
-            self._status_at = now + SAVE_SECONDS
+        # an unchanged status is written too, to show that the shipper lives
+        if now >= self._status_at + (SAVE_SECONDS if self._is_moving else IDLE_STATUS_SECONDS):
+            self._status_at = now
+            self._is_moving = False
             self._save_status()
 
     def _save_checkpoint(self) -> None:

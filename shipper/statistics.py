@@ -84,5 +84,12 @@ def sum_counters(
 
 def format_status(statistics: Statistics) -> str:
     """The text of `status.json`."""
-    value = {"schema": STATUS_SCHEMA, "version": STATUS_VERSION, **asdict(statistics)}
+    values = {name: getattr(statistics, name) for name in Statistics.__slots__}
+    values["counters"] = asdict(statistics.counters)
+    # not asdict: thousands of sources each second
+    values["sources"] = [
+        {name: getattr(source, name) for name in SourceStatistics.__slots__}
+        for source in statistics.sources
+    ]
+    value = {"schema": STATUS_SCHEMA, "version": STATUS_VERSION, **values}
     return json.dumps(value, separators=(",", ":")) + "\n"

@@ -125,10 +125,9 @@ class HttpTransport:
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
         if authorization:
             headers["Authorization"] = authorization
-        connection.request(
-            "POST", f"{place.path}/_bulk?filter_path={FILTER_PATH}", body=body, headers=headers
+        response = _request(
+            connection, f"{place.path}/_bulk?filter_path={FILTER_PATH}", body, headers
         )
-        response = connection.getresponse()
         answer = _read_answer(response, time.monotonic() + self._answer_timeout)
         if response.will_close:
             self.close()
@@ -173,6 +172,20 @@ def load_tls(output: OutputConfig) -> ssl.SSLContext:
             next_step="check ca_file, client_cert_file and client_key_file: PEM, readable",
         ) from error
     return context
+
+
+def _request(
+    connection: http.client.HTTPConnection, path: str, body: bytes, headers: dict[str, str]
+) -> http.client.HTTPResponse:
+    """Send, and read the head of the answer, also of one that came before the body was taken."""
+    try:
+        connection.request("POST", path, body=body, headers=headers)
+    except ConnectionError as lost:  # a body that is too large is refused before its end
+        try:
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            raise lost from None
+    return connection.getresponse()
 
 
 def _parse_place(url: str) -> _Place:

@@ -100,7 +100,8 @@ class Lane:
         """Wait for the threads to end; whether all did."""
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.ident is not None:  # it was started
+                thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, transport: Transport) -> None:

@@ -26,7 +26,7 @@ from shipper.wire.state import (
     tail_digest,
 )
 
-CHUNK_BYTES: Final = 256 << 10
+CHUNK_BYTES: Final = 64 << 10
 LONG_CHUNK_BYTES: Final = RECORD_LIMIT_BYTES + 64
 """Enough to frame a slice of a line that has no end in sight."""
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import queue
+import random
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -346,3 +349,30 @@ def test_secrets_are_read_again_when_they_change(tmp_path: Path) -> None:
             headers["Authorization"] for headers in server.seen_headers
         ]
         assert server.paths[0].startswith("/prefix/_bulk?")
+
+
+def test_an_answer_that_comes_before_the_body_was_taken_is_heard() -> None:
+    """A proxy refuses a large body with 413 and hangs up: that is an answer, not a lost line."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 16):  # a proxy lingers, so that its answer is read
+                    if time.monotonic() > deadline:
+                        break
+
+        deadline = time.monotonic() + 0.2
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        transport = HttpTransport(
+            OutputConfig(urls=(f"http://127.0.0.1:{listener.getsockname()[1]}",)),
+            answer_timeout_seconds=5,
+        )
+        reply = transport.send(random.randbytes(32 << 20))
+        transport.close()
+        thread.join(10)
+        assert 413 == reply.status
