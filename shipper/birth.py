@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from shipper import __version__
+from shipper.identity import boot_id
 
-_BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 _OS_RELEASE_FILE: Final = Path("/etc/os-release")
 
 
@@ -25,8 +25,8 @@ def read_birth_facts(notices: Sequence[str]) -> dict[str, Any]:
         "process.pid": os.getpid(),
         "host.os.full": _read_os_name(),
     }
-    with contextlib.suppress(OSError):
-        facts["host.boot.id"] = _BOOT_ID_FILE.read_text(encoding="ascii").strip()
+    if boot := boot_id():
+        facts["host.boot.id"] = boot
     if notices:
         facts["afterimage.reason"] = "; ".join(notices)
     return facts

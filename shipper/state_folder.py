@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from shipper.errors import StateError
+from shipper.identity import machine_id
 from shipper.narration import narrate
 from shipper.wire import state
 from shipper.wire.state import Checkpoint, DeadLetter, Entry, Journal, Stream
@@ -25,7 +26,6 @@ from shipper.wire.state import Checkpoint, DeadLetter, Entry, Journal, Stream
 _STREAM_RANDOM_BYTES: Final = 10
 _sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macOS has fsync alone
 _FILE_MODE: Final = 0o600
-_MACHINE_ID_PATHS: Final = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 class StateFolder:
@@ -132,7 +132,7 @@ class StateFolder:
         return file
 
     def _load_stream(self, instance_id: str, now: str) -> Stream:
-        machine_id = read_machine_id()
+        here = machine_id()
         try:
             found = state.parse_stream(self._path("stream").read_bytes())
         except FileNotFoundError:
@@ -140,13 +140,13 @@ class StateFolder:
         except ValueError as error:
             self._notice(f"the stream file is damaged ({error}); a new stream begins")
         else:
-            if (found.instance_id, found.machine_id) == (instance_id, machine_id):
+            if (found.instance_id, found.machine_id) == (instance_id, here):
                 return found
             self._notice(
                 f"the state folder is from {found.instance_id} (machine {found.machine_id or '?'});"
                 " a new stream begins"
             )
-        return self._new_stream(instance_id, machine_id, now)
+        return self._new_stream(instance_id, here, now)
 
     def _new_stream(self, instance_id: str, machine_id: str, now: str) -> Stream:
         stream = Stream(
@@ -195,14 +195,6 @@ class StateFolder:
             why=str(error),
             next_step="give it space and write permission, or choose another [state] directory",
         )
-
-
-def read_machine_id() -> str:
-    """The machine id of systemd: a folder copied to another machine is another stream."""
-    for path in _MACHINE_ID_PATHS:
-        with contextlib.suppress(OSError):
-            return Path(path).read_text(encoding="ascii", errors="replace").strip()
-    return ""
 
 
 def _write_all(file: int, data: bytes, offset: int | None) -> None:

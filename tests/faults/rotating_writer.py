@@ -47,6 +47,9 @@ class RotatingWriter:
                     file.write(piece)
                 if file.tell() > self._bytes_per_file and self._random.random() < 0.3:
                     self._rotate(name)
+                    if self._random.random() < 0.3:  # a file that lives between two looks
+                        (self.folder / name).write_bytes(b"".join(self._burst()))
+                        self._rotate(name)
                     stale = open_files[name]
                     open_files[name] = (self.folder / name).open("ab", buffering=0)
                     stale.write(b"written after the rename\n")
@@ -70,7 +73,7 @@ class RotatingWriter:
         if self._random.random() < 0.2:
             half = lines.pop()
             return [b"".join(lines), half[: len(half) // 2], half[len(half) // 2 :]]
-        if self._random.random() < 0.1:
+        if self._random.random() < 0.5:
             lines.append(b"a line that goes on later: \xe2\x80\xa6")
         return [b"".join(lines)]
 
