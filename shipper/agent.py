@@ -43,6 +43,7 @@ from shipper.wire.vitals import VitalsWriter, show_path
 
 SENDERS: Final = 2
 POLL_SECONDS: Final = 0.2
+DRAIN_POLL_SECONDS: Final = 0.02
 RESCAN_SECONDS: Final = 1.0
 RESCAN_CPU_SHARE: Final = 0.05
 """Thousands of files are looked for less often, rather than at any cost."""
@@ -197,8 +198,7 @@ class Agent:
                 self._vitals.put(row)
 
     def _turn(self) -> None:
-        """Once around: results, files, bodies, and what is due."""
-        self._take_results(POLL_SECONDS)
+        """Once around: files, bodies, results, and what is due."""
         try:
             self._look_at_files()
             self._logs.fill()
@@ -206,12 +206,13 @@ class Agent:
         except StateError as error:  # a full disk: what needs no new row goes on
             self._note_error(str(error))
             self._rescan_at = self._clock.monotonic() + RESCAN_SECONDS
+        self._take_results(DRAIN_POLL_SECONDS if self._phase == "draining" else POLL_SECONDS)
         self._beat()
         self._save_when_due()
 
     def _look_at_files(self) -> None:
         now = self._clock.monotonic()
-        if now < self._poll_at:
+        if now < self._poll_at and self._phase == "running":
             return
         self._poll_at = now + POLL_SECONDS
         if now >= self._rescan_at:

@@ -45,27 +45,31 @@ def kill_one_shipper(folder: Path, url: str, *, kills: int, seed: int) -> list[P
     plan = random.Random(seed)
     logs = folder / "logs"
     logs.mkdir(parents=True)
-    shipper = ShipperProcess(
+    with ShipperProcess(
         folder, patterns=[f"{logs}/*.log"], url=url, instance_id=f"i-{seed:017x}"
-    )
+    ) as shipper:
+        with RotatingWriter(logs, seed=seed) as writer:
+            _kill_again_and_again(shipper, kills, plan)
+        _start_and_wait(shipper, names=())
+        assert shipper.terminate() == 0, shipper.words.read_text()
+        return writer.files
+
+
+def _kill_again_and_again(shipper: ShipperProcess, kills: int, plan: random.Random) -> None:
+    start_seconds = _start_and_wait(shipper, names=("app.log", "other.log"))
     killed = 0
-    with RotatingWriter(logs, seed=seed) as writer:
-        start_seconds = _start_and_wait(shipper, names=("app.log", "other.log"))
-        while killed < kills:
-            if plan.random() < _DRAINING_SHARE:
-                shipper.send_signal(signal.SIGTERM)
-                time.sleep(plan.uniform(0.0, 0.15))
-            code = shipper.kill()
-            # 0: it had drained; -15: it was told to stop before it could hear it
-            assert code in {-9, 0, -15}, shipper.words.read_text()
-            killed += code == -9
-            shipper.start()
-            # some die before their first line, some after many
-            time.sleep(plan.uniform(0.5 * start_seconds, start_seconds + 0.2))
+    while killed < kills:
+        if plan.random() < _DRAINING_SHARE:
+            shipper.send_signal(signal.SIGTERM)
+            time.sleep(plan.uniform(0.0, 0.2))
+        code = shipper.kill()
+        # 0: it had drained; -15: it was told to stop before it could hear it
+        assert code in {-9, 0, -15}, shipper.words.read_text()
+        killed += code == -9
+        shipper.start()
+        # some die before their first line, some after many
+        time.sleep(plan.uniform(0.5 * start_seconds, start_seconds + 0.2))
     shipper.kill()
-    _start_and_wait(shipper, names=())
-    assert shipper.terminate() == 0, shipper.words.read_text()
-    return writer.files
 
 
 def _start_and_wait(shipper: ShipperProcess, *, names: tuple[str, ...]) -> float:

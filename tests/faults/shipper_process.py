@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _EXIT_TIMEOUT_SECONDS = 90.0
@@ -33,6 +34,14 @@ class ShipperProcess:
             encoding="utf-8",
         )
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """None is left running, whatever happened."""
+        if self._process is not None:
+            self.kill()
 
     def start(self) -> None:
         """Start it."""
