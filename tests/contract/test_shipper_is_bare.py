@@ -5,14 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "shipper"
-HELP_SECONDS = 0.1
 
 # -I -S: no site-packages, no PYTHONPATH, no user's folder: the interpreter and its library.
 BARE = [sys.executable, "-I", "-S", "-c"]
@@ -81,15 +79,3 @@ def test_importing_the_package_imports_nothing() -> None:
         "before = set(sys.modules)\nimport shipper\nprint(*sorted(set(sys.modules) - before))"
     )
     assert "__future__ shipper" in {done.stdout.strip(), f"__future__ {done.stdout.strip()}"}
-
-
-def test_help_is_there_in_a_tenth_of_a_second() -> None:
-    """The best of several starts is under 100 ms: the machine is busy, the command is not."""
-    took = []
-    for _ in range(10):
-        begun = time.perf_counter()
-        run_bare("from shipper.cli import main\nmain(['--help'])")
-        took.append(time.perf_counter() - begun)
-        if took[-1] < HELP_SECONDS:
-            break
-    assert min(took) < HELP_SECONDS, f"took {min(took) * 1000:.0f} ms"
