@@ -6,6 +6,7 @@ say the same.
 
 from __future__ import annotations
 
+from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow
 from forensics.report.model import HoleRow, ReportModel, SourceRow, Verdict
 
@@ -29,7 +30,11 @@ def render_bytes(count: int) -> str:
 
 def render_headline(model: ReportModel) -> str:
     """What happened, in one sentence."""
-    cause = model.cause
+    return render_cause(model.cause)
+
+
+def render_cause(cause: Finding | None) -> str:
+    """The heaviest finding in one sentence, also before there is a whole report."""
     if cause is None:
         return "Nothing stored speaks of a failure."
     return f"{cause.title} ({cause.confidence}). {cause.statement}"

@@ -14,7 +14,7 @@ from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow
 from forensics.moments import render_age, render_moment
 from forensics.report.model import ReportModel
-from forensics.report.words import render_completeness
+from forensics.report.words import render_cause, render_completeness
 from forensics.safe_text import safe_text
 from forensics.tui.instance_rows import STATE_LETTERS, judge
 
@@ -66,12 +66,9 @@ def _cause(findings: Sequence[Finding] | None, report: ReportModel | None) -> An
         findings = report.findings
     if findings is None:
         return AnswerLine("Cause", "looking…", "dim")
-    if not findings:
-        return AnswerLine("Cause", "nothing stored speaks of a failure")
-    first = findings[0]
     more = f" · {len(findings) - 1} more in the report (4)" if len(findings) > 1 else ""
-    text = f"{first.title} ({first.confidence}). {first.statement}"
-    return AnswerLine("Cause", f"{safe_text(text, 500)}{more}", "bad")
+    text = safe_text(render_cause(findings[0] if findings else None), 500)
+    return AnswerLine("Cause", f"{text}{more}", "bad" if findings else "plain")
 
 
 def _heard(row: InstanceRow, now_nanos: int, zone: dt.tzinfo) -> str:
@@ -86,8 +83,8 @@ def _heard(row: InstanceRow, now_nanos: int, zone: dt.tzinfo) -> str:
 def _completeness(row: InstanceRow, report: ReportModel | None) -> AnswerLine:
     if report is None:
         return AnswerLine("Bytes", f"{row.records:,} log lines stored; checking for holes…", "dim")
-    if report.missing_bytes or not report.completeness:
+    if report.broken_sources:  # not by missing bytes: altered records and some holes have none
         kind = "bad"
     else:
-        kind = "plain" if report.open_sources else "good"
+        kind = "plain" if report.open_sources or not report.completeness else "good"
     return AnswerLine("Bytes", safe_text(render_completeness(report), 500), kind)

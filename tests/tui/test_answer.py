@@ -9,7 +9,7 @@ import pytest
 
 from forensics.findings.finding import Confidence, Finding
 from forensics.ledger.model import InstanceRow
-from forensics.report.model import ReportModel
+from forensics.report.model import HoleRow, ReportModel, SourceRow, Verdict
 from forensics.tui.answer import build_answer
 from tests.tui.conftest import NOW
 from tests.tui.virtual_store import FakeSession, instance
@@ -42,7 +42,7 @@ def test_findings_come_before_the_report() -> None:
     """The first is the cause, with how sure it is; no finding is an answer too."""
     assert "Memory ran out (likely). It asked for more." == _texts(instance(), [FOUND])[1]
     assert "1 more in the report (4)" in _texts(instance(), [FOUND, FOUND])[1]
-    assert "nothing stored speaks of a failure" == _texts(instance(), [])[1]
+    assert "Nothing stored speaks of a failure." == _texts(instance(), [])[1]
 
 
 async def test_the_report_brings_completeness_and_how_the_quarantine_ended() -> None:
@@ -63,3 +63,43 @@ def test_a_goodbye_is_told(closed: bool) -> None:  # noqa: FBT001 - a parameter 
 def test_an_instance_that_was_never_heard_says_so() -> None:
     """In place of an empty line."""
     assert "no shipper" in _texts(instance(last_sign_at="", last_word=""))[3]
+
+
+HOLE = HoleRow(source="0123456789abcdef-1", start=100, end=200, reason="the buffer was full")
+UNKNOWN_SIZE = HoleRow(source="0123456789abcdef-1", start=100, end=100, reason="rotated away")
+
+
+@pytest.mark.parametrize(
+    ("sources", "kind", "words"),
+    [
+        ([(Verdict.COMPLETE, None)], "good", "Complete: all"),
+        ([(Verdict.COMPLETE, None), (Verdict.OPEN, None)], "plain", "Nothing known is missing"),
+        ([(Verdict.COMPLETE, None), (Verdict.MISSING, HOLE)], "bad", "100 bytes are missing"),
+        ([(Verdict.OPEN, None), (Verdict.MISSING, UNKNOWN_SIZE)], "bad", "An unknown number"),
+        ([(Verdict.COMPLETE, None), (Verdict.ALTERED, None)], "bad", "were altered"),
+        ([], "plain", "No log of this instance is stored."),
+    ],
+    ids=("complete", "not closed", "a hole", "a hole of unknown size", "altered", "nothing stored"),
+)
+async def test_only_whole_and_closed_files_are_shown_as_good(
+    sources: list[tuple[Verdict, HoleRow | None]], kind: str, words: str
+) -> None:
+    """Altered records and holes of unknown size miss zero bytes, and are bad all the same."""
+    rows = tuple(
+        SourceRow(
+            path=f"/var/log/{number}.log",
+            files=1,
+            sources=("0123456789abcdef-1",),
+            stored_bytes=1000,
+            verdict=verdict,
+            holes=() if hole is None else (hole,),
+            problem="its id is of other bytes" if verdict is Verdict.ALTERED else "",
+        )
+        for number, (verdict, hole) in enumerate(sources)
+    )
+    report = replace(await FakeSession().fetch_report(instance()), completeness=rows)
+
+    line = build_answer(instance(), findings=[], report=report, now_nanos=NOW, zone=dt.UTC)[-1]
+
+    assert kind == line.kind
+    assert words in line.text
