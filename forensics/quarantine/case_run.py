@@ -7,17 +7,17 @@ quarantined while it is not contained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from forensics.errors import RefusedError, UnreachableError, UnsupportedError
 from forensics.evidence.custody import CustodyLog
 from forensics.ports import CASE_TAG, INSTANCE_TAG, Snapshot
+from forensics.quarantine.claim import Claim, check_claim
 from forensics.quarantine.engine import CallEnd, Engine
+from forensics.quarantine.entries import RunEnded
 from forensics.quarantine.facts import InstanceFacts
 from forensics.quarantine.harm import find_harm
-from forensics.quarantine.journal import JOINED, OUTCOME, STEP, Claim, check_claim
 from forensics.quarantine.model import (
     QUARANTINED,
     QUARANTINED_RUNNING,
@@ -67,15 +67,15 @@ class CaseRun:
         journal = self.engine.journal
         check_claim(journal, self.claim)
         earlier = journal.last_outcome()
-        if earlier and self._is_sealed():
+        if earlier is not None and self._is_sealed():
             return self._earlier_result(earlier)
         self._refuse_harm()
-        journal.write(JOINED, {"claim_sha256": self.claim.digest, "who": self.custody.who})
+        journal.join(self.custody.who, self.claim.digest)
         self._keep_papers()
         for number, step in enumerate(self.plan.steps, start=1):
             self._run_step(number, step)
         result = self._judge()
-        journal.write(OUTCOME, result.to_json())
+        journal.end_run(result)
         return result
 
     # --- before ---
@@ -139,18 +139,8 @@ class CaseRun:
         report = replace(report, at=self._now())
         self._reports.append(report)
         journal = self.engine.journal
-        body = {
-            "step": str(report.step_id),
-            "title": report.title,
-            "outcome": str(report.state),
-            "message": report.message,
-        }
-        told = any(
-            entry.body["kind"] == STEP and entry.body["step"] == report.step_id
-            for entry in journal.read()
-        )
-        if not told or report.state is not StepState.ALREADY:
-            journal.write(STEP, body)
+        if report.state is not StepState.ALREADY or not journal.has_step_end(report.step_id):
+            journal.end_step(report)
         self.tell(report)
 
     def _current(self, step: Step) -> Step:
@@ -286,14 +276,13 @@ class CaseRun:
         if instance is not None and not self._failed(StepId.SEAL):
             self.engine.scene.papers.keep_description(AFTER, instance)
 
-    def _earlier_result(self, outcome: Mapping[str, Any]) -> QuarantineResult:
-        reasons = [str(reason) for reason in outcome.get("reasons", ())]
+    def _earlier_result(self, earlier: RunEnded) -> QuarantineResult:
         snapshots = self._snapshots([])
         return QuarantineResult(
             case_id=self.claim.case_id,
             instance_id=self.plan.instance_id,
-            outcome=Outcome(outcome["outcome"]),
-            reasons=reasons,
+            outcome=Outcome(earlier.outcome),
+            reasons=earlier.reasons,
             steps=(),
             snapshot_ids=sorted(snapshot.snapshot_id for snapshot in snapshots),
             pending_snapshot_ids=_pending(snapshots),

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from forensics.errors import ForensicsError
-from forensics.evidence.chain import Entry
 from forensics.ledger.lifecycle import to_document
 from forensics.ledger.model import LifecycleEvent
 from forensics.ports import EvidenceStore
-from forensics.quarantine.journal import OUTCOME, STEP, Journal, load_claim
+from forensics.quarantine.claim import load_claim
+from forensics.quarantine.entries import JournalEntry, RunEnded, StepEnded
+from forensics.quarantine.journal import Journal
 from forensics.quarantine.model import Plan
 from forensics.quarantine.result import Limits
 from forensics.store.protocol import Store
@@ -32,16 +32,16 @@ _ECS_OUTCOMES: Mapping[str, str] = {
 }
 
 
-def lifecycle_events(plan: Plan, entries: Sequence[Entry]) -> Sequence[LifecycleEvent]:
+def lifecycle_events(plan: Plan, entries: Sequence[JournalEntry]) -> Sequence[LifecycleEvent]:
     """What the journal tells of steps and outcomes, an event for each."""
     return [
         LifecycleEvent(
             at=entry.at,
             instance_id=plan.instance_id,
-            action=_action(entry.body),
-            message=_message(entry.body),
+            action=_action(entry),
+            message=_message(entry),
             origin="quarantine",
-            outcome=_ECS_OUTCOMES.get(str(entry.body.get("outcome")), "unknown"),
+            outcome=_ECS_OUTCOMES.get(entry.outcome, "unknown"),
             case_id=plan.case_id,
             subject=f"journal entry {entry.n}",
             identity={
@@ -52,7 +52,7 @@ def lifecycle_events(plan: Plan, entries: Sequence[Entry]) -> Sequence[Lifecycle
             },
         )
         for entry in entries
-        if entry.body.get("kind") in {STEP, OUTCOME}
+        if isinstance(entry, StepEnded | RunEnded)
     ]
 
 
@@ -103,13 +103,13 @@ class CentreFeed:
         return lifecycle_events(claim.plan, Journal(self._evidence, claim.case_id).read())
 
 
-def _action(body: Mapping[str, Any]) -> str:
-    return "quarantined" if body["kind"] == OUTCOME else str(body["step"])
+def _action(entry: StepEnded | RunEnded) -> str:
+    return "quarantined" if isinstance(entry, RunEnded) else entry.step
 
 
-def _message(body: Mapping[str, Any]) -> str:
-    if body["kind"] == OUTCOME:
-        because = "; ".join(str(reason) for reason in body["reasons"])
-        return f"quarantine: {body['outcome']}" + (f" ({because})" if because else "")
-    message = f" ({body['message']})" if body["message"] else ""
-    return f"quarantine: {body['title']}: {body['outcome']}{message}"
+def _message(entry: StepEnded | RunEnded) -> str:
+    if isinstance(entry, RunEnded):
+        because = "; ".join(entry.reasons)
+        return f"quarantine: {entry.outcome}" + (f" ({because})" if because else "")
+    message = f" ({entry.message})" if entry.message else ""
+    return f"quarantine: {entry.title}: {entry.outcome}{message}"

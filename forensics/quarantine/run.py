@@ -21,10 +21,11 @@ from forensics.evidence.custody import CustodyLog
 from forensics.ports import RELEASED_STATES, Account, EvidenceStore
 from forensics.quarantine.case_run import CaseRun, Tell
 from forensics.quarantine.centre import CentreFeed
+from forensics.quarantine.claim import Claim, end_case, load_claim, save_claim
 from forensics.quarantine.effects.scene import Scene
 from forensics.quarantine.engine import Engine, StoppedError
 from forensics.quarantine.facts import InstanceFacts, fetch_facts
-from forensics.quarantine.journal import Claim, Journal, end_case, load_claim, save_claim
+from forensics.quarantine.journal import Journal
 from forensics.quarantine.lease import Lease
 from forensics.quarantine.model import Plan, StepId
 from forensics.quarantine.papers import Papers

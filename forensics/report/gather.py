@@ -14,13 +14,21 @@ from typing import Any, Final
 
 from forensics import __version__
 from forensics.errors import ForensicsError
-from forensics.evidence.chain import Entry
 from forensics.evidence.custody import CustodyEntry, CustodyLog
 from forensics.findings.finding import RECORDS_LOOKED_AT, Observed
 from forensics.findings.observe import read_last, read_observed
 from forensics.findings.rank import find_all
 from forensics.ledger.model import InstanceRow, SnapshotRow
 from forensics.ports import EvidenceStore
+from forensics.quarantine.entries import (
+    Answered,
+    Failed,
+    Intended,
+    Joined,
+    JournalEntry,
+    RunEnded,
+    StepEnded,
+)
 from forensics.quarantine.journal import Journal
 from forensics.report.completeness import read_completeness
 from forensics.report.model import (
@@ -285,8 +293,8 @@ class _Papers:
             journal = Journal(evidence, case_id)
             papers.journal = tuple(map(_journal_row, journal.read()))
             outcome = journal.last_outcome()
-            papers.outcome = str(outcome.get("outcome", ""))
-            papers.reasons = tuple(map(str, outcome.get("reasons", ())))
+            if outcome is not None:
+                papers.outcome, papers.reasons = outcome.outcome, outcome.reasons
         except ForensicsError as error:
             warnings.append(f"the quarantine's journal: {error}")
         return papers
@@ -310,16 +318,27 @@ def _register(entry: CustodyEntry) -> EvidenceRow:
     )
 
 
-def _journal_row(entry: Entry) -> JournalRow:
-    body = entry.body
-    named = {"event", "run", "step", "effect", "api"}
-    return JournalRow(
-        at=entry.at,
-        step=str(body.get("step", "")),
-        what=str(body.get("api") or body.get("effect") or body.get("title") or ""),
-        outcome=str(body.get("event", "")),
-        detail=_flat({key: value for key, value in body.items() if key not in named}),
-    )
+def _journal_row(entry: JournalEntry) -> JournalRow:
+    """What was meant or came of it, as a row: no outcome is ever empty."""
+    step = ""
+    match entry:
+        case Joined():
+            what, outcome, detail = "a run of the case", "joined", f"run={entry.run}"
+        case Intended():
+            step, what = entry.step, entry.api
+            outcome, detail = "intended", _flat(entry.parameters)
+        case Answered():
+            step, what = entry.step, entry.api
+            outcome, detail = "answered", _flat(entry.detail)
+        case Failed():
+            step, what = entry.step, entry.api
+            outcome, detail = "failed", entry.reason
+        case StepEnded():
+            step, what = entry.step, entry.title
+            outcome, detail = entry.outcome, entry.message
+        case RunEnded():
+            what, outcome, detail = "the quarantine", entry.outcome, "; ".join(entry.reasons)
+    return JournalRow(at=entry.at, step=step, what=what, outcome=outcome, detail=detail)
 
 
 def _flat(detail: Mapping[str, Any]) -> str:

@@ -21,8 +21,10 @@ import pytest
 
 from forensics.evidence.custody import CustodyLog
 from forensics.evidence.folder import FolderEvidence
+from forensics.quarantine.claim import load_claim, save_claim
+from forensics.quarantine.entries import RunEnded
 from forensics.quarantine.facts import fetch_facts
-from forensics.quarantine.journal import Journal, load_claim, save_claim
+from forensics.quarantine.journal import Journal
 from forensics.quarantine.model import Mode, Plan
 from forensics.quarantine.plan import plan_quarantine
 from forensics.quarantine.render import render_plan
@@ -128,7 +130,7 @@ def assert_one_verified_case(evidence: Path, instance_id: str) -> str:
     assert 1 == len(store.list(f"cases/by-instance/{instance_id}/"))
     claim = load_claim(store, instance_id)
     assert claim is not None
-    assert "outcome" == Journal(store, claim.case_id).read()[-1].body["kind"]
+    assert isinstance(Journal(store, claim.case_id).read()[-1], RunEnded)
     subjects = [entry.subject for entry in CustodyLog(store, claim.case_id).read()]
     assert len(subjects) == len(set(subjects))
     assert [claim.case_id] == sorted(

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from forensics.evidence.custody import CustodyLog
-from forensics.quarantine.journal import Journal, load_claim
+from forensics.quarantine.claim import load_claim
+from forensics.quarantine.entries import RunEnded
+from forensics.quarantine.journal import Journal
 from forensics.quarantine.model import Mode
 from forensics.quarantine.result import Outcome
 from tests.forensics.quarantine.fake_account import INSTANCE, State, build_state
@@ -49,7 +51,7 @@ def assert_as_undisturbed(state: State, evidence: MemoryEvidence, expected: Stat
     assert claim is not None
     cases = {key.split("/")[1] for key in evidence.list("cases/")} - {"by-instance"}
     assert {claim.case_id} == cases
-    assert "outcome" == Journal(evidence, claim.case_id).read()[-1].body["kind"]
+    assert isinstance(Journal(evidence, claim.case_id).read()[-1], RunEnded)
     subjects = [entry.subject for entry in CustodyLog(evidence, claim.case_id).read()]
     assert len(subjects) == len(set(subjects))
     papers = {

@@ -21,8 +21,10 @@ from forensics.errors import (
 from forensics.evidence.chain import encode_canonical
 from forensics.evidence.custody import CustodyLog
 from forensics.ports import CASE_TAG, STATE_TAG, NetworkInterface, SecurityRule
+from forensics.quarantine.claim import load_claim
+from forensics.quarantine.entries import Answered, Intended, Joined, OfCall, RunEnded
 from forensics.quarantine.facts import fetch_facts
-from forensics.quarantine.journal import Journal, load_claim
+from forensics.quarantine.journal import Journal
 from forensics.quarantine.lease import Lease
 from forensics.quarantine.model import Mode
 from forensics.quarantine.plan import plan_quarantine
@@ -107,12 +109,12 @@ def test_the_journal_has_the_intent_before_each_answer() -> None:
     evidence = MemoryEvidence()
     state = build_state()
     quarantine(state, evidence)
-    kinds = [entry.body["kind"] for entry in Journal(evidence, CASE).read()]
-    calls = [kind for kind in kinds if kind in {"intent", "observed", "failed"}]
-    assert ["intent", "observed"] * (len(calls) // 2) == calls
-    assert ("joined", "outcome") == (kinds[0], kinds[-1])
+    kinds: list[type] = [type(entry) for entry in Journal(evidence, CASE).read()]
+    calls = [kind for kind in kinds if issubclass(kind, OfCall)]
+    assert [Intended, Answered] * (len(calls) // 2) == calls
+    assert (Joined, RunEnded) == (kinds[0], kinds[-1])
     # One intent for each write, and one for the console output.
-    assert sum(state.sent.values()) + 1 == kinds.count("intent")
+    assert sum(state.sent.values()) + 1 == kinds.count(Intended)
 
 
 def test_an_attack_is_isolated_before_the_first_snapshot() -> None:
@@ -301,7 +303,7 @@ def test_a_refused_call_degrades_its_step_and_names_the_right(
     assert any(r.startswith(step) and "the caller may not ec2:X" in r for r in result.reasons)
     assert closed_interfaces(state) or step == "isolate"
     assert keep_running or "stopped" == state.instances[INSTANCE].state or step == "stop"
-    assert "outcome" == Journal(evidence, CASE).read()[-1].body["kind"]
+    assert isinstance(Journal(evidence, CASE).read()[-1], RunEnded)
 
 
 @pytest.mark.parametrize(("method", "step"), LOOKS)
@@ -670,8 +672,8 @@ async def test_a_cancelled_run_ends_between_two_calls_and_can_be_resumed() -> No
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(run, 10)
-    kinds = [entry.body["kind"] for entry in Journal(evidence, plan.case_id).read()]
-    assert kinds.count("intent") == kinds.count("observed")
+    kinds = [type(entry) for entry in Journal(evidence, plan.case_id).read()]
+    assert kinds.count(Intended) == kinds.count(Answered)
     state.looks_until_detached = 0
     result = await run_quarantine(plan, FakeAccount(state), evidence)
     assert (Outcome.COMPLETE, 1) == (result.outcome, state.sent["detach_instance"])
