@@ -25,7 +25,7 @@ from forensics.quarantine.effects.scene import Check, Scene, Seen
 from forensics.quarantine.effects.table import HANDLINGS
 from forensics.quarantine.journal import Journal
 from forensics.quarantine.lease import Lease
-from forensics.quarantine.model import Call, Effect, Step
+from forensics.quarantine.model import Call, Step
 from forensics.quarantine.result import Limits, StepState
 from shipper.wire.times import NANOS_PER_SECOND
 
@@ -72,10 +72,9 @@ class Engine:
         """Make the call's effect so."""
         try:
             check = self._look(call)
-            # Only snapshots can come twice: what AWS accepted may show only after a while.
-            may_come_twice = call.effect is Effect.SNAPSHOT_TAKEN and check.seen is Seen.TODO
+            may_come_twice = HANDLINGS[call.effect].may_come_twice and check.seen is Seen.TODO
             if may_come_twice and self.journal.has_open_intent(step, call):
-                on_wait("an earlier run may have made snapshots that do not show yet")
+                on_wait(f"an earlier run may have made this so already: {call.effect}")
                 check = self._wait_while(Seen.TODO, call, self.limits.visible_seconds)
             if check.seen is Seen.DONE:
                 return CallEnd(StepState.ALREADY, check.detail)
@@ -108,9 +107,8 @@ class Engine:
                 if problem is None and not HANDLINGS[call.effect].shows:
                     return CallEnd(StepState.DONE, _told(answer))
                 check = self._look(call)
-                # AWS may have carried it out and show it later, also where its answer was lost:
-                # only snapshots would come twice.
-                may_show = problem is None or call.effect is Effect.SNAPSHOT_TAKEN
+                # AWS may have carried it out and show it later, also where its answer was lost.
+                may_show = problem is None or HANDLINGS[call.effect].may_come_twice
                 if may_show and check.seen is Seen.TODO and (problem is None or problem.is_passing):
                     check = self._wait_while(Seen.TODO, call, self.limits.visible_seconds)
             if check.seen is Seen.COMING:
@@ -152,8 +150,8 @@ class Engine:
 
     def _wait_coming(self, step: Step, call: Call) -> Check:
         """Wait for what is on its way; half the time kindly, then by force where there is one."""
-        seconds = self._patience_seconds(call)
-        force = HANDLINGS[call.effect].force
+        handling = HANDLINGS[call.effect]
+        seconds, force = handling.patience(self.limits), handling.force
         if force is None:
             return self._wait_while(Seen.COMING, call, seconds)
         check = self._wait_while(Seen.COMING, call, seconds / 2)
@@ -170,15 +168,6 @@ class Engine:
             interval = min(interval * _GROWTH, self.limits.poll_seconds * _POLL_GROWTH_LIMIT)
         return check
 
-    def _patience_seconds(self, call: Call) -> float:
-        limits = self.limits
-        return {
-            Effect.DETACHED: limits.detach_seconds,
-            Effect.REPLACED: limits.replacement_seconds,
-            Effect.DEREGISTERED: limits.drain_seconds,
-            Effect.STOPPED: limits.stop_seconds,
-        }.get(call.effect, limits.visible_seconds)
-
 
 def _end(call: Call, check: Check, problem: _Problem | None) -> CallEnd | None:
     """What a look means after trying; None: try again."""
@@ -187,9 +176,8 @@ def _end(call: Call, check: Check, problem: _Problem | None) -> CallEnd | None:
             return CallEnd(StepState.DONE, check.detail)
         case Seen.IMPOSSIBLE:
             return CallEnd(StepState.DEGRADED, f"{call.effect}: {check.detail}", is_final=True)
-        case Seen.COMING if call.effect is Effect.DEREGISTERED:
-            # Draining ends by itself, at the target group's own limit.
-            return CallEnd(StepState.DONE, "requests were still draining")
+        case Seen.COMING if HANDLINGS[call.effect].late:
+            return CallEnd(StepState.DONE, HANDLINGS[call.effect].late)
         case Seen.COMING:
             return CallEnd(StepState.DEGRADED, f"{call.effect}: not in time, {check.detail}")
         case Seen.TODO if problem is not None and not problem.is_passing:

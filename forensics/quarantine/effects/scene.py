@@ -16,6 +16,7 @@ from forensics.errors import NotFoundError
 from forensics.ports import Account, Instance, SecurityGroup, Snapshot
 from forensics.quarantine.model import Call, Plan
 from forensics.quarantine.papers import Papers
+from forensics.quarantine.result import Limits
 
 _REFERENCE: Final = re.compile(r"<id of (\S+) in (\S*)>")
 
@@ -84,7 +85,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """One effect: `check` looks, `do` sends the request."""
+    """One effect, all that the engine must know of it: `check` looks, `do` sends the request."""
 
     check: Callable[[Scene, Call], Check]
     do: Callable[[Scene, Call], Mapping[str, Any]]
@@ -92,3 +93,9 @@ class Handling:
     """Whether a look must confirm what was done."""
     force: Callable[[Scene, Call], Mapping[str, Any]] | None = None
     """A harder way, after half of the waiting time."""
+    may_come_twice: bool = False
+    """Whether sending it again could do it again, while what AWS accepted does not show yet."""
+    patience: Callable[[Limits], float] = lambda limits: limits.visible_seconds
+    """Seconds to wait for it once it is on its way."""
+    late: str = ""
+    """What to say where it ends by itself after that time, which then counts as done."""

@@ -109,9 +109,10 @@ def test_the_journal_has_the_intent_before_each_answer() -> None:
     evidence = MemoryEvidence()
     state = build_state()
     quarantine(state, evidence)
-    kinds: list[type] = [type(entry) for entry in Journal(evidence, CASE).read()]
+    kinds = [type(entry) for entry in Journal(evidence, CASE).read()]
     calls = [kind for kind in kinds if issubclass(kind, OfCall)]
-    assert [Intended, Answered] * (len(calls) // 2) == calls
+    pairs: list[type] = [Intended, Answered]
+    assert pairs * (len(calls) // 2) == calls
     assert (Joined, RunEnded) == (kinds[0], kinds[-1])
     # One intent for each write, and one for the console output.
     assert sum(state.sent.values()) + 1 == kinds.count(Intended)
