@@ -19,7 +19,7 @@ from shipper.birth import read_birth_facts
 from shipper.config import Config
 from shipper.deliver.http import HttpTransport
 from shipper.deliver.log_lane import LogLane
-from shipper.deliver.sender import Acknowledged, Answered, Lane, LanePorts, Result
+from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
 from shipper.deliver.vitals_lane import GapVital, VitalsLane, VitalsPart
 from shipper.errors import StateError
 from shipper.narration import narrate
@@ -94,14 +94,14 @@ class Agent:
         self._checkpoint = self._state.load_checkpoint()
 
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
-        lane_ports = LanePorts(
+        sender_ports = SenderPorts(
             connect=lambda: HttpTransport(config.output),
             clock=self._clock,
             bury=self._state.append_dead_letters,
             report=self._results.put,
         )
-        self._log_sender = Lane("logs", lane_ports, senders=SENDERS)
-        self._vitals_sender = Lane("vitals", lane_ports, senders=1)
+        self._log_senders = Senders("logs", sender_ports, count=SENDERS)
+        self._vitals_sender = Senders("vitals", sender_ports, count=1)
         self._vitals = VitalsLane(
             self._vitals_sender, make_source=lambda row: self._writer.source(row, self._now())
         )
@@ -116,7 +116,7 @@ class Agent:
             ),
             excluded=frozenset((_file_id(config.state_directory),)),
         )
-        self._logs = LogLane(self._log_sender, self._tail.read_parts, senders=SENDERS)
+        self._logs = LogLane(self._log_senders, self._tail.read_parts, sender_count=SENDERS)
 
         self._stop_reason = ""
         self._is_abandoned = False
@@ -152,9 +152,9 @@ class Agent:
                 self._turn()
             return self._drain()
         finally:
-            self._log_sender.stop()
+            self._log_senders.stop()
             self._vitals_sender.stop()
-            self._log_sender.join(_JOIN_SECONDS)
+            self._log_senders.join(_JOIN_SECONDS)
             self._tail.close()
             self._state.close()
 
@@ -189,7 +189,7 @@ class Agent:
 
     def _begin(self) -> None:
         self._state.append([Run(run=self._run, at=self._started_at)])
-        self._log_sender.start()
+        self._log_senders.start()
         self._vitals_sender.start()
         self._vitals.put(self._writer.birth(self._now(), read_birth_facts(self._state.notices)))
         self._tail.load(self._state.journal, self._checkpoint)
@@ -233,7 +233,7 @@ class Agent:
     def _drain(self) -> int:
         self._phase = "draining"
         narrate("info", f"{self._stop_reason}: shipping the rest")
-        self._log_sender.hurry()
+        self._log_senders.hurry()
         self._vitals_sender.hurry()
         deadline = self._clock.monotonic() + self._drain_seconds
         self._rescan_at = self._poll_at = 0.0

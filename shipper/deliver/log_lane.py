@@ -1,8 +1,9 @@
 """From sources to senders: bodies of a good size, and never more in flight than the budget.
 
-In: parts, as the tail reads them. Out: batches on a lane. Nothing is read while the senders have
-enough to do, so that memory is bounded in bytes whatever the centre does; what little there is goes
-at once when a sender is free, and gathers while none is. It must never hold a part back for good.
+In: parts, as the tail reads them. Out: batches for the senders. Nothing is read while the senders
+have enough to do, so that memory is bounded in bytes whatever the centre does; what little there is
+goes at once when a sender is free, and gathers while none is. It must never hold a part back for
+good.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from shipper.deliver.sender import Lane
+from shipper.deliver.sender import Senders
 from shipper.sources.source import CHUNK_BYTES, LONG_CHUNK_BYTES, LogPart
 
 IN_FLIGHT_LIMIT_BYTES: Final = 16 << 20
@@ -20,20 +21,20 @@ BODY_BYTES: Final = 4 << 20
 
 
 class LogLane:
-    """What is between the tail and the senders. One thread's; the lane behind it has its own."""
+    """What is between the tail and the senders. One thread's; senders have their own."""
 
     def __init__(
         self,
-        lane: Lane,
+        senders: Senders,
         read_parts: Callable[[int], Iterator[LogPart]],
         *,
-        senders: int,
+        sender_count: int,
         in_flight_limit_bytes: int = IN_FLIGHT_LIMIT_BYTES,
         body_bytes: int = BODY_BYTES,
     ) -> None:
-        self._lane = lane
-        self._read_parts = read_parts
         self._senders = senders
+        self._read_parts = read_parts
+        self._sender_count = sender_count
         self._in_flight_limit = in_flight_limit_bytes
         self._body_limit = body_bytes
         self._forming: list[LogPart] = []
@@ -49,13 +50,13 @@ class LogLane:
     def fill(self) -> None:
         """Read on and hand over, as far as senders and budget allow."""
         # one batch may wait for each that is being sent: a sender is never idle
-        while self._batches_out < 2 * self._senders:
+        while self._batches_out < 2 * self._sender_count:
             self._gather()
             is_full = self._forming_bytes >= self._body_limit
-            is_idle = self._batches_out < self._senders
+            is_idle = self._batches_out < self._sender_count
             if not self._forming or not (is_full or is_idle):
                 return
-            self._lane.submit(self._forming)
+            self._senders.submit(self._forming)
             self._batches_out += 1
             self._forming = []
             self._forming_bytes = 0

@@ -1,8 +1,8 @@
 """Sending batches until every item is stored or a durable dead letter, however long it takes.
 
 In: batches, from a queue. Out: results on a queue: parts that are acknowledged, and how the centre
-does. A lane has its own queue and a fixed number of threads, each with a connection of its own. It
-must never acknowledge a part one of whose items the centre has not named as stored.
+does. `Senders` are a fixed number of threads behind one queue, each with a connection of its own.
+It must never acknowledge a part one of whose items the centre has not named as stored.
 """
 
 from __future__ import annotations
@@ -51,25 +51,25 @@ Result = Acknowledged | Answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LanePorts:
-    """What a lane asks of the rest of the agent."""
+class SenderPorts:
+    """What senders ask of the rest of the agent."""
 
     connect: Callable[[], Transport]
     clock: Clock
     bury: Callable[[Sequence[DeadLetter]], None]
     """Make dead letters durable; OSError: none is."""
     report: Callable[[Result], None]
-    """Take a result; called from the lane's threads."""
+    """Take a result; called from the senders' threads."""
 
 
-class Lane:
+class Senders:
     """A queue of batches and the threads that send them."""
 
-    def __init__(self, name: str, ports: LanePorts, *, senders: int) -> None:
+    def __init__(self, name: str, ports: SenderPorts, *, count: int) -> None:
         self._ports = ports
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._pause = Pause()
-        self._transports = [ports.connect() for _ in range(senders)]
+        self._transports = [ports.connect() for _ in range(count)]
         self._threads = [
             threading.Thread(
                 target=self._run, args=(transport,), name=f"{name}-{number}", daemon=True
@@ -126,7 +126,7 @@ class Lane:
 
 
 class StoppedError(Exception):
-    """The lane was stopped while it waited."""
+    """The senders were stopped while one waited."""
 
 
 class Pause:
@@ -152,7 +152,7 @@ class Pause:
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> bool:
-        """Wait; whether the lane was stopped."""
+        """Wait; whether the senders were stopped."""
         with self._changed:
             version = self._version
             self._changed.wait_for(
@@ -164,7 +164,9 @@ class Pause:
 class _Sending:
     """One batch on its way."""
 
-    def __init__(self, batch: Batch, transport: Transport, pause: Pause, ports: LanePorts) -> None:
+    def __init__(
+        self, batch: Batch, transport: Transport, pause: Pause, ports: SenderPorts
+    ) -> None:
         self._batch = batch
         self._transport = transport
         self._pause = pause
@@ -177,7 +179,7 @@ class _Sending:
         """Numbers of items that are still to be stored, each group in one request."""
 
     def run(self) -> Acknowledged:
-        """Return when every item is stored or buried; StoppedError: the lane was stopped."""
+        """Return when every item is stored or buried; StoppedError: the senders were stopped."""
         body = self._batch.build_body()
         total = self._batch.item_count
         self._work = [range(total)]

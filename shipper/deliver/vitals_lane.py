@@ -1,6 +1,6 @@
 """The way of vitals: a small queue of their own, so that no backlog of logs holds them up.
 
-In: vitals and source rows, in order. Out: parts for a lane of one sender, one at a time, so that
+In: vitals and source rows, in order. Out: parts for a single sender, one at a time, so that
 they arrive in order. It must never drop one that tells of bytes: rows, gaps, birth and closing.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shipper.deliver.sender import Lane
+from shipper.deliver.sender import Senders
 from shipper.wire.state import SourceRow
 from shipper.wire.vitals import Vital
 
@@ -49,10 +49,10 @@ class VitalsPart:
 
 
 class VitalsLane:
-    """The queue. One thread's; the lane behind it has its own."""
+    """The queue. One thread's; the sender behind it has its own."""
 
-    def __init__(self, lane: Lane, *, make_source: Callable[[SourceRow], Vital]) -> None:
-        self._lane = lane
+    def __init__(self, sender: Senders, *, make_source: Callable[[SourceRow], Vital]) -> None:
+        self._sender = sender
         self._make_source = make_source
         self._waiting: deque[Entry] = deque()
         self._under_way = False
@@ -78,7 +78,7 @@ class VitalsLane:
         count = min(len(self._waiting), _PART_DOCUMENTS)
         entries = [self._waiting.popleft() for _ in range(count)]
         self._under_way = True
-        self._lane.submit([VitalsPart(entries, [self._document(entry) for entry in entries])])
+        self._sender.submit([VitalsPart(entries, [self._document(entry) for entry in entries])])
 
     def _document(self, entry: Entry) -> Vital:
         match entry:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from shipper.deliver.log_lane import LogLane
-from shipper.deliver.sender import Lane
+from shipper.deliver.sender import Senders
 from shipper.ports import Part
 from shipper.sources.source import CHUNK_BYTES, LONG_CHUNK_BYTES, LogPart
 from shipper.wire.record import Identity, RecordBuilder
@@ -22,8 +22,8 @@ BUILDER = RecordBuilder(
 )
 
 
-class HandLane:
-    """A lane whose batches are acknowledged by hand."""
+class HandSenders:
+    """Senders whose batches are acknowledged by hand."""
 
     def __init__(self) -> None:
         self.batches: list[list[LogPart]] = []
@@ -59,64 +59,64 @@ class Backlog:
 
 
 @pytest.fixture
-def lane() -> HandLane:
+def senders() -> HandSenders:
     """Nothing is acknowledged by itself."""
-    return HandLane()
+    return HandSenders()
 
 
-def open_lane(lane: HandLane, backlog: Backlog, *, limit: int, body: int) -> LogLane:
+def open_lane(senders: HandSenders, backlog: Backlog, *, limit: int, body: int) -> LogLane:
     """A log lane of two senders."""
     return LogLane(
-        cast("Lane", lane),
+        cast("Senders", senders),
         backlog.read_parts,
-        senders=2,
+        sender_count=2,
         in_flight_limit_bytes=limit,
         body_bytes=body,
     )
 
 
-def test_what_is_read_and_not_acknowledged_stays_below_the_limit(lane: HandLane) -> None:
+def test_what_is_read_and_not_acknowledged_stays_below_the_limit(senders: HandSenders) -> None:
     """However much there is to read; each acknowledgement makes room for as much."""
     backlog = Backlog(1000)
     limit = 3 * LONG_CHUNK_BYTES
-    logs = open_lane(lane, backlog, limit=limit, body=CHUNK_BYTES)
+    logs = open_lane(senders, backlog, limit=limit, body=CHUNK_BYTES)
     acknowledged = 0
     for _ in range(50):
         logs.fill()
         assert backlog.offset - acknowledged <= limit
-        batch = lane.batches.pop(0)
+        batch = senders.batches.pop(0)
         acknowledged += sum(part.end - part.start for part in batch)
         logs.take_back(batch)
     assert backlog.offset > 40 * CHUNK_BYTES
 
 
-def test_a_limit_smaller_than_the_senders_could_take_binds(lane: HandLane) -> None:
+def test_a_limit_smaller_than_the_senders_could_take_binds(senders: HandSenders) -> None:
     """Two senders would have four batches; the bytes allow for less."""
     backlog = Backlog(1000)
     limit = LONG_CHUNK_BYTES + CHUNK_BYTES
-    open_lane(lane, backlog, limit=limit, body=2 * CHUNK_BYTES).fill()
+    open_lane(senders, backlog, limit=limit, body=2 * CHUNK_BYTES).fill()
     assert backlog.offset <= limit
 
 
-def test_each_sender_has_a_batch_waiting_and_no_more(lane: HandLane) -> None:
+def test_each_sender_has_a_batch_waiting_and_no_more(senders: HandSenders) -> None:
     """Reading ahead of the senders would only fill memory."""
-    open_lane(lane, Backlog(1000), limit=1 << 30, body=CHUNK_BYTES).fill()
-    assert 4 == len(lane.batches)
+    open_lane(senders, Backlog(1000), limit=1 << 30, body=CHUNK_BYTES).fill()
+    assert 4 == len(senders.batches)
 
 
 def test_little_goes_at_once_while_a_sender_is_free_and_gathers_while_none_is(
-    lane: HandLane,
+    senders: HandSenders,
 ) -> None:
     """No timer: the centre's own pace makes the batches larger."""
     backlog = Backlog(1)
-    logs = open_lane(lane, backlog, limit=1 << 30, body=100 * CHUNK_BYTES)
+    logs = open_lane(senders, backlog, limit=1 << 30, body=100 * CHUNK_BYTES)
     for _ in range(5):
         backlog._left = 1
         logs.fill()
-    assert [1, 1] == [len(batch) for batch in lane.batches]
-    logs.take_back(lane.batches.pop(0))
+    assert [1, 1] == [len(batch) for batch in senders.batches]
+    logs.take_back(senders.batches.pop(0))
     logs.fill()
-    assert [1, 3] == [len(batch) for batch in lane.batches]
-    for batch in lane.batches:
+    assert [1, 3] == [len(batch) for batch in senders.batches]
+    for batch in senders.batches:
         logs.take_back(batch)
     assert logs.is_idle

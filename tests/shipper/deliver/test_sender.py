@@ -16,7 +16,7 @@ import pytest
 
 from shipper.config import OutputConfig
 from shipper.deliver.http import HttpTransport
-from shipper.deliver.sender import Acknowledged, Answered, Lane, LanePorts, Result
+from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
 from shipper.ports import SystemClock
 from shipper.sources.source import LogPart
 from shipper.wire.framing import frame
@@ -30,9 +30,9 @@ READ_AT = parse_time("2026-01-03T12:00:00Z")
 
 @dataclass
 class Sent:
-    """A lane to a server, and what came back of it."""
+    """A sender to a server, and what came back of it."""
 
-    lane: Lane
+    senders: Senders
     results: queue.SimpleQueue[Result]
     letters: list[DeadLetter]
     acknowledged: list[Acknowledged] = field(default_factory=list)
@@ -50,32 +50,32 @@ class Sent:
         return self.acknowledged
 
 
-Sender = Callable[..., Sent]
+OpenSenders = Callable[..., Sent]
 
 
 @pytest.fixture
-def open_lane() -> Iterator[Sender]:
-    """Opens lanes, and ends them."""
-    opened: list[Lane] = []
+def open_senders() -> Iterator[OpenSenders]:
+    """Opens senders, and ends them."""
+    opened: list[Senders] = []
 
     def make(*urls: str, bury: Callable[[Sequence[DeadLetter]], None] | None = None) -> Sent:
         results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         letters: list[DeadLetter] = []
-        ports = LanePorts(
+        ports = SenderPorts(
             connect=lambda: HttpTransport(OutputConfig(urls=urls), answer_timeout_seconds=5),
             clock=SystemClock(),
             bury=bury or letters.extend,
             report=results.put,
         )
-        lane = Lane("test", ports, senders=1)
-        opened.append(lane)
-        lane.start()
-        return Sent(lane, results, letters)
+        senders = Senders("test", ports, count=1)
+        opened.append(senders)
+        senders.start()
+        return Sent(senders, results, letters)
 
     yield make
-    for lane in opened:
-        lane.stop()
-    assert all(lane.join(10) for lane in opened)
+    for senders in opened:
+        senders.stop()
+    assert all(senders.join(10) for senders in opened)
 
 
 def make_part(data: bytes, source: int = 0, start: int = 0) -> LogPart:
@@ -107,12 +107,12 @@ def stored(server: BulkServer) -> bytes:
     return b"".join(stored_bytes(id_, fields) for _, id_, fields in records)
 
 
-def test_a_batch_is_acknowledged_when_all_is_stored(open_lane: Sender) -> None:
+def test_a_batch_is_acknowledged_when_all_is_stored(open_senders: OpenSenders) -> None:
     """One gzip request, with the answer cut down to what is looked at."""
     with BulkServer() as server:
-        sent = open_lane(server.url)
+        sent = open_senders(server.url)
         parts = [make_part(LINES), make_part(b"other\n", source=1)]
-        sent.lane.submit(parts)
+        sent.senders.submit(parts)
         (done,) = sent.wait()
         assert (parts, [0, 0]) == (list(done.parts), list(done.dead_bytes))
         assert 501 == len(server.oracle.documents)
@@ -137,13 +137,13 @@ def test_a_batch_is_acknowledged_when_all_is_stored(open_lane: Sender) -> None:
     ],
     ids=lambda faults: next(name for name, share in vars(faults).items() if share),
 )
-def test_every_failure_ends_with_all_stored_once(open_lane: Sender, faults: Faults) -> None:
+def test_every_failure_ends_with_all_stored_once(open_senders: OpenSenders, faults: Faults) -> None:
     """Whether the request got through, half through, or only its answer was lost."""
     with BulkServer(faults=faults, seed=3) as server:
-        sent = open_lane(server.url)
-        sent.lane.hurry()  # waits of a second at most
+        sent = open_senders(server.url)
+        sent.senders.hurry()  # waits of a second at most
         for number in range(2):
-            sent.lane.submit([make_part(LINES, source=number)])
+            sent.senders.submit([make_part(LINES, source=number)])
         sent.wait(2)
         assert 1000 == len(server.oracle.documents)
         assert [] == server.oracle.altered
@@ -151,18 +151,18 @@ def test_every_failure_ends_with_all_stored_once(open_lane: Sender, faults: Faul
         assert any(sent.errors)
 
 
-def test_nothing_is_acknowledged_before_the_answer(open_lane: Sender) -> None:
+def test_nothing_is_acknowledged_before_the_answer(open_senders: OpenSenders) -> None:
     """Stored, but the centre never said so: it is asked again."""
     with BulkServer(faults=Faults(garbage=1.0)) as server:
-        sent = open_lane(server.url)
-        sent.lane.submit([make_part(b"one\n")])
+        sent = open_senders(server.url)
+        sent.senders.submit([make_part(b"one\n")])
         wait_until(lambda: server.oracle.requests >= 3)
         assert 1 == len(server.oracle.documents)
         results = [sent.results.get(timeout=5) for _ in range(2)]
         assert not any(isinstance(result, Acknowledged) for result in results)
 
 
-def test_only_failed_items_are_sent_again(open_lane: Sender) -> None:
+def test_only_failed_items_are_sent_again(open_senders: OpenSenders) -> None:
     """The others were stored: not one byte of them travels twice."""
     refused = {"status": 429, "error": {"type": "rejected_execution_exception", "reason": "full"}}
     seen: list[str] = []
@@ -172,8 +172,8 @@ def test_only_failed_items_are_sent_again(open_lane: Sender) -> None:
         return refused if document["message"] == "b" and seen.count("b") == 1 else None
 
     with BulkServer(judge=judge) as server:
-        sent = open_lane(server.url)
-        sent.lane.submit([make_part(b"a\nb\nc\n")])
+        sent = open_senders(server.url)
+        sent.senders.submit([make_part(b"a\nb\nc\n")])
         sent.wait()
         assert ["a", "b", "c", "b"] == seen
         assert b"a\nb\nc\n" == stored(server)
@@ -191,11 +191,11 @@ def refuse_message(word: str) -> Callable[[str, dict[str, Any]], dict[str, Any] 
     return judge
 
 
-def test_a_refused_record_is_stored_in_its_plain_form(open_lane: Sender) -> None:
+def test_a_refused_record_is_stored_in_its_plain_form(open_senders: OpenSenders) -> None:
     """Its bytes are there, under the same id, and no dead letter is needed."""
     with BulkServer(judge=refuse_message("poison")) as server:
-        sent = open_lane(server.url)
-        sent.lane.submit([make_part(b"a\npoison\nc\n")])
+        sent = open_senders(server.url)
+        sent.senders.submit([make_part(b"a\npoison\nc\n")])
         (done,) = sent.wait()
         assert b"a\npoison\nc\n" == stored(server)
         assert ([], [0]) == (sent.letters, list(done.dead_bytes))
@@ -213,12 +213,12 @@ def refuse_offset(offset: int) -> Callable[[str, dict[str, Any]], dict[str, Any]
     return judge
 
 
-def test_a_record_that_is_refused_in_every_form_is_a_dead_letter(open_lane: Sender) -> None:
+def test_a_record_that_is_refused_in_every_form_is_a_dead_letter(open_senders: OpenSenders) -> None:
     """With the reason and the item as it was first sent; the rest goes on."""
     with BulkServer(judge=refuse_offset(2)) as server:
-        sent = open_lane(server.url)
+        sent = open_senders(server.url)
         part = make_part(b"a\npoison\nc\n")
-        sent.lane.submit([part])
+        sent.senders.submit([part])
         (done,) = sent.wait()
         assert b"a\nc\n" == stored(server)
         assert [7] == list(done.dead_bytes)
@@ -228,7 +228,9 @@ def test_a_record_that_is_refused_in_every_form_is_a_dead_letter(open_lane: Send
         assert "afterimage-logs-2026.01.03" == letter.index
 
 
-def test_nothing_is_acknowledged_before_its_dead_letter_is_durable(open_lane: Sender) -> None:
+def test_nothing_is_acknowledged_before_its_dead_letter_is_durable(
+    open_senders: OpenSenders,
+) -> None:
     """A full disk: the record is tried again for ever instead."""
     failures: list[Sequence[DeadLetter]] = []
 
@@ -238,92 +240,94 @@ def test_nothing_is_acknowledged_before_its_dead_letter_is_durable(open_lane: Se
             raise OSError(28, "No space left on device")
 
     with BulkServer(judge=refuse_offset(0)) as server:
-        sent = open_lane(server.url, bury=bury)
-        sent.lane.submit([make_part(b"poison\n")])
+        sent = open_senders(server.url, bury=bury)
+        sent.senders.submit([make_part(b"poison\n")])
         (done,) = sent.wait()
         assert 3 == len(failures)
         assert [7] == list(done.dead_bytes)
         assert any("a dead letter can't be written" in error for error in sent.errors)
 
 
-def test_a_body_that_is_too_large_is_split(open_lane: Sender) -> None:
+def test_a_body_that_is_too_large_is_split(open_senders: OpenSenders) -> None:
     """Halves of halves, until they fit."""
     with BulkServer(body_limit_bytes=20_000) as server:
-        sent = open_lane(server.url)
-        sent.lane.submit([make_part(LINES)])
+        sent = open_senders(server.url)
+        sent.senders.submit([make_part(LINES)])
         sent.wait()
         assert LINES == stored(server)
 
 
-def test_one_record_that_is_too_large_is_a_dead_letter(open_lane: Sender) -> None:
+def test_one_record_that_is_too_large_is_a_dead_letter(open_senders: OpenSenders) -> None:
     """Those around it are stored."""
     data = b"a\n" + b"x" * 50_000 + b"\nc\n"
     with BulkServer(body_limit_bytes=20_000) as server:
-        sent = open_lane(server.url)
-        sent.lane.submit([make_part(data)])
+        sent = open_senders(server.url)
+        sent.senders.submit([make_part(data)])
         (done,) = sent.wait()
         assert b"a\nc\n" == stored(server)
         assert [50_001] == list(done.dead_bytes)
         assert [1] == [len(sent.letters)]
 
 
-def test_a_conflict_after_a_lost_answer_is_asked_for_once_more(open_lane: Sender) -> None:
+def test_a_conflict_after_a_lost_answer_is_asked_for_once_more(open_senders: OpenSenders) -> None:
     """The first try may be under way and yet fail: the second conflict is believed."""
     with BulkServer() as server:
         server.scripted.append((503, b"gateway", {}))
         server.store(b"".join(make_part(b"one\n").build()))
-        sent = open_lane(server.url)
-        sent.lane.submit([make_part(b"one\n")])
+        sent = open_senders(server.url)
+        sent.senders.submit([make_part(b"one\n")])
         sent.wait()
         assert 3 == server.oracle.requests
 
 
-def test_another_url_is_tried_when_one_does_not_answer(open_lane: Sender) -> None:
+def test_another_url_is_tried_when_one_does_not_answer(open_senders: OpenSenders) -> None:
     """The first one refuses connections."""
     with BulkServer() as gone:
         dead_url = gone.url
     with BulkServer() as server:
-        sent = open_lane(dead_url, server.url)
-        sent.lane.submit([make_part(b"one\n")])
+        sent = open_senders(dead_url, server.url)
+        sent.senders.submit([make_part(b"one\n")])
         sent.wait()
         assert b"one\n" == stored(server)
 
 
-def test_a_connection_that_the_centre_closed_while_idle_costs_no_wait(open_lane: Sender) -> None:
+def test_a_connection_that_the_centre_closed_while_idle_costs_no_wait(
+    open_senders: OpenSenders,
+) -> None:
     """A restarted centre on the same port: the next batch goes through at once."""
     with BulkServer() as server:
         port = int(server.url.rpartition(":")[2])
-        sent = open_lane(server.url)
-        sent.lane.submit([make_part(b"one\n")])
+        sent = open_senders(server.url)
+        sent.senders.submit([make_part(b"one\n")])
         sent.wait(1)
     with BulkServer(port=port):
-        sent.lane.submit([make_part(b"two\n")])
+        sent.senders.submit([make_part(b"two\n")])
         sent.wait(2)
 
 
-def test_retry_after_is_honoured(open_lane: Sender) -> None:
+def test_retry_after_is_honoured(open_senders: OpenSenders) -> None:
     """The centre knows best when to come back."""
     with BulkServer() as server:
         server.scripted.append((429, b"", {"Retry-After": "1"}))
-        sent = open_lane(server.url)
+        sent = open_senders(server.url)
         began = time.monotonic()
-        sent.lane.submit([make_part(b"one\n")])
+        sent.senders.submit([make_part(b"one\n")])
         sent.wait()
         assert time.monotonic() - began >= 1.0
 
 
-def test_hurry_ends_a_long_wait(open_lane: Sender) -> None:
+def test_hurry_ends_a_long_wait(open_senders: OpenSenders) -> None:
     """SIGTERM during a back-off of half a minute."""
     with BulkServer() as server:
         server.scripted.append((429, b"", {"Retry-After": "30"}))
-        sent = open_lane(server.url)
-        sent.lane.submit([make_part(b"one\n")])
+        sent = open_senders(server.url)
+        sent.senders.submit([make_part(b"one\n")])
         wait_until(lambda: server.oracle.requests == 1)
         first = sent.results.get(timeout=5)
         assert isinstance(first, Answered)
         began = time.monotonic()
         while server.oracle.requests == 1:  # the wait may not have begun with the first of them
-            sent.lane.hurry()
+            sent.senders.hurry()
             assert time.monotonic() - began < 10
         sent.wait()
         assert time.monotonic() - began < 10
