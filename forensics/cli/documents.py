@@ -10,7 +10,7 @@ from typing import Any
 
 from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow, LifecycleEvent, SnapshotRow
-from forensics.report.model import ReportModel, SourceRow
+from forensics.report.model import PathRow, ReportModel
 from forensics.report.words import render_completeness, render_headline, render_source
 from forensics.store.protocol import Document
 
@@ -61,7 +61,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     }
 
 
-def source_document(row: SourceRow) -> dict[str, Any]:
+def source_document(row: PathRow) -> dict[str, Any]:
     """One source's completeness."""
     return {
         "path": row.path,

@@ -63,7 +63,8 @@ def quarantine(
     from forensics.quarantine.facts import fetch_facts
     from forensics.quarantine.model import Mode
     from forensics.quarantine.plan import plan_quarantine
-    from forensics.quarantine.render import render_plan, to_json
+    from forensics.quarantine.plan_json import to_json
+    from forensics.quarantine.render import render_plan
 
     settings = invocation.settings()
     account = connect_account(settings)

@@ -20,7 +20,7 @@ from forensics.proof.sources import (
     load_generations,
     load_paths,
 )
-from forensics.proof.tiling import Contradiction, Finding, Missing, Tile, Tiling
+from forensics.proof.tiling import Contradiction, Missing, Part, Tile, Tiling
 from forensics.store.protocol import Document, Query, Store
 from shipper.wire.record import parse_record_id
 
@@ -118,11 +118,11 @@ class _Reader:
                 why=str(error),
                 next_step="compare with the disk's snapshot; what stands before it is in order",
             ) from error
-        for finding in self._tiling.add(key.offset, data):
-            yield self._piece(finding, f"{key.stream}-{key.source}", document)
+        for part in self._tiling.add(key.offset, data):
+            yield self._piece(part, f"{key.stream}-{key.source}", document)
 
-    def _piece(self, finding: Finding, source: str, document: Document) -> Piece:
-        match finding:
+    def _piece(self, part: Part, source: str, document: Document) -> Piece:
+        match part:
             case Tile(_, data):
                 return Bytes(data)
             case Missing(start, end):
@@ -137,18 +137,18 @@ class _Reader:
     def _end(self) -> Iterator[Piece]:
         """What is known to have been there beyond the last record."""
         read = max(self._sources, key=lambda source: source.read)
-        for finding in self._tiling.finish(read.read):
-            if isinstance(finding, Missing):
-                why = self._why_missing(finding.start, finding.end)
-                yield Hole(read.name, finding.start, finding.end, why)
+        for part in self._tiling.finish(read.read):
+            if isinstance(part, Missing):
+                why = self._why_missing(part.start, part.end)
+                yield Hole(read.name, part.start, part.end, why)
         longest = max(self._sources, key=lambda source: source.size)
-        for finding in self._tiling.finish(longest.size):
-            if isinstance(finding, Missing):
-                why = self._declared(finding.start, finding.end) or (
+        for part in self._tiling.finish(longest.size):
+            if isinstance(part, Missing):
+                why = self._declared(part.start, part.end) or (
                     f"the file had {longest.size} bytes at {longest.told_at},"
                     " and the shipper is not known to have read these"
                 )
-                yield Hole(longest.name, finding.start, finding.end, why)
+                yield Hole(longest.name, part.start, part.end, why)
         for source in self._sources:
             for gap in source.gaps:
                 if gap.end <= gap.start and self._tiling.position <= gap.start:

@@ -33,7 +33,8 @@ class Contradiction:
     offset: int
 
 
-Finding = Tile | Missing | Contradiction
+Part = Tile | Missing | Contradiction
+"""What is at one place of the file."""
 
 
 class Tiling:
@@ -46,7 +47,7 @@ class Tiling:
         self._kept = b""
         """The bytes from `_kept_from` to `position`: those that a record can still overlap."""
 
-    def add(self, offset: int, data: bytes) -> list[Finding]:
+    def add(self, offset: int, data: bytes) -> list[Part]:
         """What the record at `offset` adds: nothing, where all of it was there.
 
         Raises:
@@ -72,7 +73,7 @@ class Tiling:
         self.position += len(new)
         return [tile]
 
-    def finish(self, end: int) -> list[Finding]:
+    def finish(self, end: int) -> list[Part]:
         """What is missing where the file is known to reach to `end`."""
         if end <= self.position:
             return []

@@ -18,7 +18,7 @@ from forensics.ports import EvidenceStore
 from forensics.quarantine.entries import Joined
 from forensics.quarantine.journal import Journal
 from forensics.quarantine.model import Plan
-from forensics.quarantine.render import from_json, to_json
+from forensics.quarantine.plan_json import from_json, to_json
 
 _CLAIMS_LIMIT: Final = 1000
 

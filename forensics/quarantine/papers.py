@@ -15,7 +15,7 @@ from forensics.evidence.chain import encode_canonical
 from forensics.evidence.custody import CustodyLog, case_prefix
 from forensics.ports import ConsoleOutput, EvidenceStore, Instance, Snapshot
 from forensics.quarantine.model import Plan
-from forensics.quarantine.render import to_json
+from forensics.quarantine.plan_json import to_json
 
 CONSOLE: Final = "console-output.txt"
 BEFORE: Final = "instance-before.json"

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from forensics.errors import NotFoundError, UsageError
 from forensics.evidence.custody import CustodyLog
 from forensics.ports import RELEASED_STATES, Account, EvidenceStore
+from forensics.quarantine.announce import CentreFeed
 from forensics.quarantine.case_run import CaseRun, Tell
-from forensics.quarantine.centre import CentreFeed
 from forensics.quarantine.claim import Claim, end_case, load_claim, save_claim
 from forensics.quarantine.effects.scene import Scene
 from forensics.quarantine.engine import Engine, StoppedError

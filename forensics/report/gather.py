@@ -16,7 +16,7 @@ from forensics import __version__
 from forensics.errors import ForensicsError
 from forensics.evidence.custody import CustodyEntry, CustodyLog
 from forensics.findings.finding import RECORDS_LOOKED_AT, Observed
-from forensics.findings.observe import read_last, read_observed
+from forensics.findings.observed import read_last, read_observed
 from forensics.findings.rank import find_all
 from forensics.ledger.model import InstanceRow, SnapshotRow
 from forensics.ports import EvidenceStore
@@ -37,10 +37,10 @@ from forensics.report.model import (
     EvidenceRow,
     JournalRow,
     LastWords,
+    PathRow,
     PeerRow,
     ReportModel,
     Scope,
-    SourceRow,
     TimelineRow,
     Verdict,
 )
@@ -173,7 +173,7 @@ def _record_row(document: Document) -> TimelineRow:
 
 
 async def _last_words(
-    store: Store | None, row: InstanceRow, completeness: Sequence[SourceRow]
+    store: Store | None, row: InstanceRow, completeness: Sequence[PathRow]
 ) -> tuple[LastWords, ...]:
     if store is None:
         return ()
@@ -230,7 +230,7 @@ def _peers(row: InstanceRow, rows: Sequence[InstanceRow]) -> tuple[PeerRow, ...]
 
 
 def _limits(
-    store: Store | None, row: InstanceRow, completeness: Sequence[SourceRow], papers: _Papers
+    store: Store | None, row: InstanceRow, completeness: Sequence[PathRow], papers: _Papers
 ) -> tuple[str, ...]:
     limits = [*_ALWAYS]
     if store is None:

@@ -43,7 +43,7 @@ class HoleRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRow:
+class PathRow:
     """One path's completeness: the files that had that path, one after the other."""
 
     path: str
@@ -175,7 +175,7 @@ class ReportModel:
     instance: InstanceRow
     findings: tuple[Finding, ...]
     """The first is the cause."""
-    completeness: tuple[SourceRow, ...]
+    completeness: tuple[PathRow, ...]
     timeline: tuple[TimelineRow, ...]
     timeline_left_out: int
     """Records of the time range that the timeline leaves out."""

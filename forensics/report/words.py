@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow
-from forensics.report.model import HoleRow, ReportModel, SourceRow, Verdict
+from forensics.report.model import HoleRow, PathRow, ReportModel, Verdict
 
 UNKNOWN = "not known"
 
@@ -72,7 +72,7 @@ def render_missing(count: int) -> str:
     return f"{render_bytes(count)} are" if count else "An unknown number of bytes is"
 
 
-def render_source(row: SourceRow) -> str:
+def render_source(row: PathRow) -> str:
     """One path's completeness."""
     rotated = f" in {row.files} files, rotated" if row.files > 1 else ""
     if row.verdict is Verdict.ALTERED:

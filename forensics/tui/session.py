@@ -104,7 +104,7 @@ class LiveSession:
 
     async def fetch_findings(self, row: InstanceRow) -> Sequence[Finding]:
         """See `Session.fetch_findings`."""
-        from forensics.findings.observe import read_observed
+        from forensics.findings.observed import read_observed
         from forensics.findings.rank import find_all
 
         now = format_time(time.time_ns())

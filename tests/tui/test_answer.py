@@ -9,7 +9,7 @@ import pytest
 
 from forensics.findings.finding import Confidence, Finding
 from forensics.ledger.model import InstanceRow
-from forensics.report.model import HoleRow, ReportModel, SourceRow, Verdict
+from forensics.report.model import HoleRow, PathRow, ReportModel, Verdict
 from forensics.tui.answer import build_answer
 from tests.tui.conftest import NOW
 from tests.tui.virtual_store import FakeSession, instance
@@ -86,7 +86,7 @@ async def test_only_whole_and_closed_files_are_shown_as_good(
 ) -> None:
     """Altered records and holes of unknown size miss zero bytes, and are bad all the same."""
     rows = tuple(
-        SourceRow(
+        PathRow(
             path=f"/var/log/{number}.log",
             files=1,
             sources=("0123456789abcdef-1",),

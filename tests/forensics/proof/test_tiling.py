@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forensics.proof.tiling import Contradiction, Finding, Missing, Tile, Tiling
+from forensics.proof.tiling import Contradiction, Missing, Part, Tile, Tiling
 
 
-def lay(records: list[tuple[int, bytes]], end: int = 0) -> list[Finding]:
-    """All findings of records in order, and of the end."""
+def lay(records: list[tuple[int, bytes]], end: int = 0) -> list[Part]:
+    """All that records give, in order, and of the end."""
     tiling = Tiling()
-    found = [finding for offset, data in records for finding in tiling.add(offset, data)]
+    found = [part for offset, data in records for part in tiling.add(offset, data)]
     return found + tiling.finish(end)
 
 
@@ -65,16 +65,16 @@ def test_any_cut_of_a_file_gives_back_what_was_covered(
     )
     covered = {at for start, data in records for at in range(start, start + len(data))}
     position = 0
-    for finding in lay(records, end=len(content)):
-        assert not isinstance(finding, Contradiction)
-        assert position == finding.start
-        if isinstance(finding, Tile):
-            position += len(finding.data)
-            assert content[finding.start : position] == finding.data
-            assert covered >= set(range(finding.start, position))
+    for part in lay(records, end=len(content)):
+        assert not isinstance(part, Contradiction)
+        assert position == part.start
+        if isinstance(part, Tile):
+            position += len(part.data)
+            assert content[part.start : position] == part.data
+            assert covered >= set(range(part.start, position))
         else:
-            position = finding.end
-            assert not covered & set(range(finding.start, position))
+            position = part.end
+            assert not covered & set(range(part.start, position))
     assert len(content) == position
 
 

@@ -14,7 +14,8 @@ from forensics.ports import CASE_TAG, GROUP_TAG, STATE_TAG, AutoScalingGroup, Ta
 from forensics.quarantine.facts import InstanceFacts, fetch_facts
 from forensics.quarantine.model import Mode, Plan, Step, StepId
 from forensics.quarantine.plan import plan_quarantine
-from forensics.quarantine.render import from_json, render_plan, to_json
+from forensics.quarantine.plan_json import from_json, to_json
+from forensics.quarantine.render import render_plan
 from tests.forensics.quarantine.fake_account import (
     INSTANCE,
     PEER,

@@ -13,10 +13,10 @@ from forensics.report.model import (
     HoleRow,
     JournalRow,
     LastWords,
+    PathRow,
     PeerRow,
     ReportModel,
     Scope,
-    SourceRow,
     TimelineRow,
     Verdict,
 )
@@ -84,7 +84,7 @@ def build_model(text: str = "worker died: MemoryError", *, missing: bool = True)
             ),
         ),
         completeness=(
-            SourceRow(
+            PathRow(
                 path=text,
                 files=2,
                 sources=("abcdef0123456789-1", text),

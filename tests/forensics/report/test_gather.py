@@ -13,7 +13,7 @@ import pytest
 from forensics.errors import ForensicsError
 from forensics.evidence.custody import CustodyLog
 from forensics.evidence.folder import FolderEvidence
-from forensics.findings.observe import read_last, read_observed
+from forensics.findings.observed import read_last, read_observed
 from forensics.ledger.lifecycle import to_document
 from forensics.ledger.load import find_row, load_ledger
 from forensics.ledger.model import InstanceRow
