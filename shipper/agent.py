@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from shipper.birth import read_birth_facts
+from shipper.clock import SystemClock
 from shipper.config import Config
 from shipper.deliver.http import HttpTransport
 from shipper.deliver.log_lane import LogLane
@@ -23,7 +24,7 @@ from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, 
 from shipper.deliver.vitals_lane import GapVital, VitalsLane, VitalsPart
 from shipper.errors import StateError
 from shipper.narration import narrate
-from shipper.ports import Clock, Part, SystemClock
+from shipper.ports import Clock, Part
 from shipper.sources.rotation import FileId
 from shipper.sources.source import LogPart, Source
 from shipper.sources.tail import Gap, Tail, TailPorts

@@ -1,15 +1,21 @@
 """The seams of the shipper: what the agent needs of the world, as protocols.
 
-In: nothing. Out: the interfaces that `deliver/` and `sources/` are written against, and the clock
-that every time comes from. It must never import an implementation.
+In: nothing. Out: the interfaces that `deliver/` and `sources/` are written against, so that neither
+knows the other. It must never hold or import an implementation.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from shipper.wire.framing import RECORD_LIMIT_BYTES
+
+CHUNK_BYTES: Final = 64 << 10
+"""What a source's part has, at most, unless a line is longer."""
+LONG_CHUNK_BYTES: Final = RECORD_LIMIT_BYTES + 64
+"""What it has at most: enough to frame a slice of a line that has no end in sight."""
 
 
 class Clock(Protocol):
@@ -20,18 +26,6 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never go back."""
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now_nanos(self) -> int:
-        """Nanoseconds since 1970, UTC."""
-        return time.time_ns()
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +66,19 @@ class Part(Protocol):
 
     def raw_bytes(self, item: int) -> int:
         """How many bytes of the source the item stands for; 0 for vitals."""
+
+
+class SourcePart(Part, Protocol):
+    """A range of a source."""
+
+    @property
+    def start(self) -> int:
+        """Where it starts in the source."""
+
+    @property
+    def end(self) -> int:
+        """Where the next one starts."""
+
+    @property
+    def body_bytes(self) -> int:
+        """About how large its items are together."""

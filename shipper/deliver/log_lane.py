@@ -8,11 +8,11 @@ good.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from shipper.deliver.sender import Senders
-from shipper.sources.source import CHUNK_BYTES, LONG_CHUNK_BYTES, LogPart
+from shipper.ports import CHUNK_BYTES, LONG_CHUNK_BYTES, SourcePart
 
 IN_FLIGHT_LIMIT_BYTES: Final = 16 << 20
 """Raw bytes that are read and not acknowledged, over all stages."""
@@ -26,7 +26,7 @@ class LogLane:
     def __init__(
         self,
         senders: Senders,
-        read_parts: Callable[[int], Iterator[LogPart]],
+        read_parts: Callable[[int], Iterator[SourcePart]],
         *,
         sender_count: int,
         in_flight_limit_bytes: int = IN_FLIGHT_LIMIT_BYTES,
@@ -37,7 +37,7 @@ class LogLane:
         self._sender_count = sender_count
         self._in_flight_limit = in_flight_limit_bytes
         self._body_limit = body_bytes
-        self._forming: list[LogPart] = []
+        self._forming: list[SourcePart] = []
         self._forming_bytes = 0
         self._batches_out = 0
         self._in_flight_bytes = 0
@@ -61,7 +61,7 @@ class LogLane:
             self._forming = []
             self._forming_bytes = 0
 
-    def take_back(self, parts: list[LogPart]) -> None:
+    def take_back(self, parts: Sequence[SourcePart]) -> None:
         """A batch is acknowledged."""
         self._batches_out -= 1
         self._in_flight_bytes -= sum(part.end - part.start for part in parts)

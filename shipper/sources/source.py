@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shipper.deliver.acks import AckedPrefix
+from shipper.ports import CHUNK_BYTES, LONG_CHUNK_BYTES
+from shipper.sources.acks import AckedPrefix
 from shipper.sources.rotation import FileId
-from shipper.wire.framing import RECORD_LIMIT_BYTES, frame_with_cuts
+from shipper.wire.framing import frame_with_cuts
 from shipper.wire.record import RecordBuilder
 from shipper.wire.state import (
     FINGERPRINT_BYTES,
@@ -25,10 +26,6 @@ from shipper.wire.state import (
     fingerprint,
     tail_digest,
 )
-
-CHUNK_BYTES: Final = 64 << 10
-LONG_CHUNK_BYTES: Final = RECORD_LIMIT_BYTES + 64
-"""Enough to frame a slice of a line that has no end in sight."""
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 

@@ -9,8 +9,8 @@ import pytest
 
 from shipper.deliver.log_lane import LogLane
 from shipper.deliver.sender import Senders
-from shipper.ports import Part
-from shipper.sources.source import CHUNK_BYTES, LONG_CHUNK_BYTES, LogPart
+from shipper.ports import CHUNK_BYTES, LONG_CHUNK_BYTES, Part
+from shipper.sources.source import LogPart
 from shipper.wire.record import Identity, RecordBuilder
 
 BUILDER = RecordBuilder(

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from shipper.clock import SystemClock
 from shipper.config import OutputConfig
 from shipper.deliver.http import HttpTransport
 from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
-from shipper.ports import SystemClock
 from shipper.sources.source import LogPart
 from shipper.wire.framing import frame
 from shipper.wire.record import Identity, RecordBuilder, stored_bytes

@@ -1,12 +1,11 @@
-"""shipper.deliver.acks and pacing: the pure parts of never losing and never giving up."""
+"""shipper.sources.acks: what is acknowledged without a gap."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.deliver.acks import AckedPrefix
-from shipper.deliver.pacing import CAP_SECONDS, DRAIN_CAP_SECONDS, backoff_seconds
+from shipper.sources.acks import AckedPrefix
 
 
 @given(
@@ -33,19 +32,3 @@ def test_the_prefix_ends_at_the_first_range_that_is_missing(
         assert expected == prefix.position
         assert sum(e - b for b, e in added) == prefix.position - start + prefix.beyond_bytes
         assert prefix.tail == (b"%d" % expected if expected > start else b"")
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.floats(0, 1000))
-def test_a_wait_is_bounded_and_never_nothing(failures: int, random: float, asked: float) -> None:
-    """From 0.1 s up to the cap, whatever was asked for."""
-    seconds = backoff_seconds(failures, random, retry_after_seconds=asked)
-    assert 0.1 <= seconds <= CAP_SECONDS
-    assert seconds >= min(asked, CAP_SECONDS)
-
-
-def test_waits_double_and_are_spread() -> None:
-    """Half of each is fixed, half is random."""
-    assert [0.1, 0.2, 0.4, 0.8] == [backoff_seconds(n, 0.0) for n in (1, 2, 3, 4)]
-    assert 30.0 == backoff_seconds(50, 1.0)
-    assert 15.0 == backoff_seconds(50, 0.0)
-    assert DRAIN_CAP_SECONDS == backoff_seconds(50, 1.0, cap=DRAIN_CAP_SECONDS)
