@@ -17,7 +17,6 @@ Patterns = tuple[tuple[str, ...], ...]
 _SHARDS: Final = {"total": 1, "successful": 1, "failed": 0}
 
 CREATED: Final = 201
-BAD_REQUEST: Final = 400
 CONFLICT: Final = 409
 
 

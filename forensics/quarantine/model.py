@@ -42,7 +42,7 @@ class Phase(StrEnum):
 
 
 class Effect(StrEnum):
-    """What a call brings about; `effects.py` knows how to see whether it is so, and to do it."""
+    """What a call brings about; `effects/` knows how to see whether it is so, and to do it."""
 
     TAGGED = "tagged"
     VOLUMES_KEPT = "volumes kept"

@@ -174,7 +174,7 @@ class StoreInfo:
 
 
 class Store(Protocol):
-    """Questions to a store. Made by `forensics.store.open_store(url)`; close it when done."""
+    """Questions to a store. Made by `forensics.store.open.open_store`; close it when done."""
 
     async def info(self) -> StoreInfo:
         """What and where it is; the cheapest question that proves it answers."""
