@@ -18,7 +18,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from shipper.config import Config, OutputConfig, output_warnings, read_config
+from shipper.config import Config, OutputConfig
+from shipper.config_reader import read_config
+from shipper.config_rules import output_warnings
 from shipper.errors import ConfigError
 from shipper.narration import printable
 from shipper.probe import Probe, probe_output

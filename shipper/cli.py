@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from shipper import __version__
+from shipper.default_paths import CONFIG_FILE, STATE_DIRECTORY
 from shipper.errors import ShipperError
 
 if TYPE_CHECKING:  # pathlib alone would cost a tenth of the start
@@ -21,7 +22,6 @@ if TYPE_CHECKING:  # pathlib alone would cost a tenth of the start
 
     from shipper.config import Config
 
-_DEFAULT_FILE: Final = "/etc/afterimage/shipper.toml"
 _INTERRUPTED: Final = 130
 _NOT_RUNNING: Final = 3
 _HELP_COLUMNS: Final = 96
@@ -116,13 +116,20 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-c", "--config", metavar="FILE", default=_DEFAULT_FILE, help="default: %(default)s"
+        "-c",
+        "--config",
+        metavar="FILE",
+        default=CONFIG_FILE,
+        help="default: %(default)s",
     )
 
 
 def _add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-c", "--config", metavar="FILE", help=f"the shipper's configuration ({_DEFAULT_FILE})"
+        "-c",
+        "--config",
+        metavar="FILE",
+        help=f"the shipper's configuration ({CONFIG_FILE})",
     )
     parser.add_argument(
         "--state", metavar="DIR", help="the state folder, instead of the configuration's"
@@ -148,7 +155,7 @@ def _add_bake(parser: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     from shipper import agent
-    from shipper.config import output_warnings
+    from shipper.config_rules import output_warnings
     from shipper.identity import find_identity
     from shipper.narration import narrate
 
@@ -211,18 +218,16 @@ def _bake(parsed: argparse.Namespace) -> int:
 def _state_directory(parsed: argparse.Namespace) -> Path:
     from pathlib import Path
 
-    from shipper.config import DEFAULT_STATE_DIRECTORY
-
     if parsed.state:
         return Path(parsed.state)
-    if parsed.config or Path(_DEFAULT_FILE).exists():
-        return _load_config(parsed.config or _DEFAULT_FILE).state_directory
-    return Path(DEFAULT_STATE_DIRECTORY)
+    if parsed.config or Path(CONFIG_FILE).exists():
+        return _load_config(parsed.config or CONFIG_FILE).state_directory
+    return Path(STATE_DIRECTORY)
 
 
 def _load_config(file: str) -> Config:
     from pathlib import Path
 
-    from shipper.config import load_config
+    from shipper.config_reader import load_config
 
     return load_config(Path(file))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from shipper import default_paths
 from shipper.config import EXAMPLE_URLS, KEYS, NOT_YET, TABLES, Key
 
 _DEFAULT_HEAD: Final = """\
@@ -15,12 +16,12 @@ _DEFAULT_HEAD: Final = """\
 # `shipper check -c FILE` tells what is wrong, with line numbers.
 """
 
-_REFERENCE_HEAD: Final = """\
+_REFERENCE_HEAD: Final = f"""\
 # Configuration of the shipper
 
 Generated from `KEYS` in `shipper/config.py`; a test compares the two.
 
-One TOML file, by default `/etc/afterimage/shipper.toml`. It is read once: a changed file counts
+One TOML file, by default `{default_paths.CONFIG_FILE}`. It is read once: a changed file counts
 from the next start on. Unknown keys are refused. `shipper check -c FILE` prints every problem with
 its line, and warns of what it can see on this machine.
 """

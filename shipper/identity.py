@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from shipper.config import IdentityConfig, instance_id_problem
+from shipper.config import IdentityConfig
+from shipper.config_rules import instance_id_problem
 from shipper.errors import ConfigError, UnreachableError
 from shipper.wire.record import Identity
 

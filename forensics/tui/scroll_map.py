@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from forensics.moments import nanos_or_none, seconds_between
 from forensics.store.protocol import Bucket
-from shipper.wire.times import NANOS_PER_SECOND, format_time
+from shipper.wire.times import EARLIEST, NANOS_PER_SECOND, format_time
 
 
 class ScrollMap:
@@ -50,7 +50,7 @@ class ScrollMap:
     def time_at(self, row: int) -> str:
         """About the time of the event that has that many before it."""
         if not self.buckets:
-            return format_time(0)
+            return EARLIEST
         index = min(bisect_right(self._sums, max(0, row)) - 1, len(self.buckets) - 1)
         count = self.buckets[index].count
         inside = (row - self._sums[index]) / count if count else 0.0

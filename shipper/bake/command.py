@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from shipper.bake import image
 from shipper.bake.root import ImageRoot
-from shipper.config import load_config
+from shipper.config_reader import load_config
 from shipper.errors import ConfigError
 from shipper.narration import narrate, printable
 

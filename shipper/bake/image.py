@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from shipper import __version__
+from shipper import __version__, default_paths
 from shipper.bake.program import (
     OLDEST_MINOR,
     build_launcher,
@@ -22,7 +22,7 @@ from shipper.bake.program import (
     read_unit,
 )
 from shipper.bake.root import ImageRoot
-from shipper.config import DEFAULT_STATE_DIRECTORY, parse_config
+from shipper.config_reader import parse_config
 from shipper.config_rendering import render_default_config
 from shipper.errors import ConfigError
 
@@ -30,7 +30,7 @@ PROGRAM: Final = "/usr/lib/afterimage/shipper.pyz"
 LAUNCHER: Final = "/usr/bin/shipper"
 UNIT: Final = "/usr/lib/systemd/system/afterimage-shipper.service"
 ENABLEMENT: Final = "/etc/systemd/system/multi-user.target.wants/afterimage-shipper.service"
-CONFIG: Final = "/etc/afterimage/shipper.toml"
+CONFIG: Final = default_paths.CONFIG_FILE
 RECEIPT: Final = "/usr/lib/afterimage/bake.json"
 
 _RECEIPT_SCHEMA: Final = "afterimage.bake"
@@ -203,7 +203,7 @@ def find_problems(root: ImageRoot) -> list[str]:
         problems.append(
             f"the image has no Python 3.{OLDEST_MINOR} or newer: install python3, then bake again"
         )
-    state_directory = DEFAULT_STATE_DIRECTORY
+    state_directory = default_paths.STATE_DIRECTORY
     data = root.read(CONFIG)
     if data is not None:
         config, wrong = parse_config(data.decode("utf-8", "replace"))
@@ -215,7 +215,7 @@ def find_problems(root: ImageRoot) -> list[str]:
                     f"{CONFIG} sets identity.instance_id: every instance of this image would "
                     f"claim to be {config.identity.instance_id}; leave it to IMDS"
                 )
-            if state_directory != DEFAULT_STATE_DIRECTORY:
+            if state_directory != default_paths.STATE_DIRECTORY:
                 problems.append(
                     f"{CONFIG} sets state.directory to {state_directory}, where the unit can't "
                     f"write: allow it in a drop-in (ReadWritePaths={state_directory})"

@@ -20,7 +20,7 @@ from shipper.bake import image
 from shipper.bake.program import Interpreter, build_program, find_interpreter, read_unit
 from shipper.bake.root import ImageRoot
 from shipper.cli import main
-from shipper.config import parse_config
+from shipper.config_reader import parse_config
 from shipper.errors import ConfigError
 
 PYZ = "usr/lib/afterimage/shipper.pyz"

@@ -16,11 +16,10 @@ from shipper.config import (
     IdentityConfig,
     OutputConfig,
     TailConfig,
-    load_config,
-    output_warnings,
-    parse_config,
 )
+from shipper.config_reader import load_config, parse_config
 from shipper.config_rendering import render_default_config, render_reference
+from shipper.config_rules import output_warnings
 from shipper.errors import ConfigError
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "config.md"
