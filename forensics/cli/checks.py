@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from forensics.cli.session import connect_account, opened_store
+from forensics.cli.session import opened
 from forensics.config import DEFAULT, Settings
 from forensics.errors import ForensicsError
+from forensics.session import connect_account
 
 EXTRAS: Final = {
     "forensics": ("boto3", "click", "jinja2", "opensearchpy", "platformdirs", "textual"),
@@ -99,8 +100,8 @@ async def _check_store(settings: Settings) -> list[Check]:
             )
         ]
     try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS), opened_store(settings) as store:
-            info = await store.info()
+        async with asyncio.timeout(_TIMEOUT_SECONDS), opened(settings) as session:
+            info = await (await session.require_store()).info()
     except ForensicsError as error:
         return [_failed("store", error)]
     except TimeoutError:

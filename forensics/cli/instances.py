@@ -37,14 +37,14 @@ def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
     """List instances."""
     from forensics.cli.documents import INSTANCES_SCHEMA, instance_document
     from forensics.cli.output import render_table, warn_each, write_json, write_line
-    from forensics.cli.session import load_everything, opened_store_if_set, run_async
+    from forensics.cli.session import opened, run_async
     from forensics.ledger.model import Ledger
 
     settings = invocation.settings()
 
     async def load() -> Ledger:
-        async with opened_store_if_set(settings) as store:
-            return await load_everything(settings, store)
+        async with opened(settings) as session:
+            return await session.fetch_ledger()
 
     ledger = run_async(load())
     rows = [row for row in ledger.rows if not states or row.state in states]

@@ -113,15 +113,17 @@ async def _print_logs(
 
     from forensics.cli.output import narrate, warn_each, write_json_line, write_line
     from forensics.cli.reading import Reading
-    from forensics.cli.session import find_instance, load_everything, opened_store
+    from forensics.cli.session import opened
+    from forensics.session import find_stored
 
     settings = invocation.settings()
     color = invocation.use_color()
-    async with opened_store(settings) as store:
-        row = await find_instance(store, instance)
+    async with opened(settings) as session:
+        store = await session.require_store()
+        row = await find_stored(store, instance)
         events = row.events
         if "lifecycle" in query.families:
-            ledger = await load_everything(settings, store, frozenset((row.instance_id,)))
+            ledger = await session.fetch_ledger(frozenset((row.instance_id,)))
             warn_each(ledger.warnings)
             events = ledger.rows[0].events if ledger.rows else events
         reading = Reading(

@@ -59,12 +59,13 @@ def quarantine(
 ) -> int:
     """Set an instance aside."""
     from forensics.cli.output import write_json, write_line
-    from forensics.cli.session import connect_account, run_async
+    from forensics.cli.session import run_async
     from forensics.quarantine.facts import fetch_facts
     from forensics.quarantine.model import Mode
     from forensics.quarantine.plan import plan_quarantine
     from forensics.quarantine.plan_json import to_json
     from forensics.quarantine.render import render_plan
+    from forensics.session import connect_account
 
     settings = invocation.settings()
     account = connect_account(settings)

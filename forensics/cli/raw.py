@@ -71,12 +71,14 @@ def raw(
 async def _list_paths(invocation: Invocation, instance: str) -> int:
     from forensics.cli.documents import source_document
     from forensics.cli.output import render_table, write_json, write_line
-    from forensics.cli.session import find_instance, opened_store
+    from forensics.cli.session import opened
     from forensics.report.completeness import read_completeness
     from forensics.report.words import render_source
+    from forensics.session import find_stored
 
-    async with opened_store(invocation.settings()) as store:
-        row = await find_instance(store, instance)
+    async with opened(invocation.settings()) as session:
+        store = await session.require_store()
+        row = await find_stored(store, instance)
         sources = await read_completeness(store, row)
     if invocation.json:
         payload: dict[str, Any] = {
@@ -106,15 +108,17 @@ async def _write_raw(
     invocation: Invocation, instance: str, path: str, output: Path | None, *, force: bool
 ) -> int:
     from forensics.cli.output import narrate, write_json
-    from forensics.cli.session import find_instance, opened_store
+    from forensics.cli.session import opened
     from forensics.proof.raw import Bytes, read_path
     from forensics.report.model import HoleRow
     from forensics.report.words import render_hole, render_missing
+    from forensics.session import find_stored
 
     holes: list[HoleRow] = []
     written = 0
-    async with opened_store(invocation.settings()) as store:
-        row = await find_instance(store, instance)
+    async with opened(invocation.settings()) as session:
+        store = await session.require_store()
+        row = await find_stored(store, instance)
         await _require_path(store, row.instance_id, path)
         with open_sink(output, force=force) as write:
             async for piece in read_path(store, row.instance_id, path):

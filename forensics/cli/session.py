@@ -1,7 +1,6 @@
-"""What commands work with: an event loop, the store, the account, one instance's row.
+"""What commands add to the session: an event loop, its end with the command, and a word on waiting.
 
-In: settings. Out: the opened thing, closed again when the command is done. Looking at logs asks the
-store alone; an account that can't be asked is a warning where the store can answer without it.
+In: settings and what was typed. Out: an open session, closed again; a report.
 """
 
 from __future__ import annotations
@@ -10,18 +9,14 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from forensics.cli.output import narrate
-from forensics.errors import ForensicsError, UsageError
 
 if TYPE_CHECKING:
     from forensics.config import Settings
-    from forensics.ledger.model import InstanceRow, Ledger
-    from forensics.ports import Account
     from forensics.report.model import ReportModel
-    from forensics.store.protocol import Store
+    from forensics.session import Session
 
 Answer = TypeVar("Answer")
 
@@ -35,88 +30,23 @@ def run_async(work: Coroutine[Any, Any, Answer]) -> Answer:
 
 
 @contextlib.asynccontextmanager
-async def opened_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store of these settings; `UsageError` where none is set."""
-    from forensics.store.open import open_store
+async def opened(settings: Settings) -> AsyncIterator[Session]:
+    """A session that ends with the command."""
+    from forensics.session import Session
 
-    store = await open_store(settings.require_store())
+    session = Session(settings)
     try:
-        yield store
+        yield session
     finally:
-        await store.close()
-
-
-@contextlib.asynccontextmanager
-async def opened_store_if_set(settings: Settings) -> AsyncIterator[Store | None]:
-    """The store of these settings, or None where none is set: then the account speaks alone."""
-    if settings.store is None:
-        yield None
-        return
-    async with opened_store(settings) as store:
-        yield store
-
-
-def connect_account(settings: Settings) -> Account:
-    """The account of these settings; asks AWS nothing yet."""
-    from forensics.aws.account import connect
-
-    return connect(settings.profile, settings.region)
-
-
-def connect_account_if_any(settings: Settings) -> tuple[Account | None, tuple[str, ...]]:
-    """The account, or None and a warning that says why there is none.
-
-    Raises:
-        UsageError: there is no account, and no store either to answer without it.
-    """
-    try:
-        return connect_account(settings), ()
-    except UsageError as error:
-        if settings.store is None:
-            raise
-        return None, (f"the account was not asked: {_one_line(error)}",)
-
-
-async def load_everything(
-    settings: Settings, store: Store | None, instance_ids: frozenset[str] = frozenset()
-) -> Ledger:
-    """The ledger of store and account; what could not be asked is among its warnings."""
-    from forensics.ledger.load import load_ledger
-
-    account, warnings = connect_account_if_any(settings)
-    ledger = await load_ledger(store, account, instance_ids)
-    return replace(ledger, warnings=(*warnings, *ledger.warnings))
-
-
-async def find_instance(store: Store, text: str) -> InstanceRow:
-    """The stored instance of that id or prefix, by what the streams say; AWS is not asked."""
-    from forensics.ledger.load import find_row, load_ledger
-
-    ledger = await load_ledger(store, None, frozenset((text,)))
-    if any(row.instance_id == text for row in ledger.rows):
-        return find_row(ledger, text)
-    return find_row(await load_ledger(store, None), text)
+        await session.close()
 
 
 async def gather_model(settings: Settings, text: str) -> ReportModel:
     """The report of the instance of that id or prefix, from all that these settings reach."""
-    from forensics.evidence.folder import FolderEvidence
     from forensics.ledger.load import find_row
-    from forensics.report.gather import gather_report
 
-    async with opened_store_if_set(settings) as store:
-        ledger = await load_everything(settings, store)
-        row = find_row(ledger, text)
+    async with opened(settings) as session:
+        row = find_row(await session.fetch_ledger(), text)
         if row.records > _MANY_RECORDS and sys.stderr.isatty():
             narrate(f"looking through {row.records:,} records for missing bytes…")
-        return await gather_report(
-            store,
-            row,
-            FolderEvidence(settings.evidence),
-            peers=ledger.rows,
-            warnings=ledger.warnings,
-        )
-
-
-def _one_line(error: ForensicsError) -> str:
-    return str(error).replace("\n  → ", "; ")
+        return await session.fetch_report(row)

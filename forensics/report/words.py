@@ -30,6 +30,8 @@ def render_bytes(count: int) -> str:
 
 def render_headline(model: ReportModel) -> str:
     """What happened, in one sentence."""
+    if model.cause is None and not model.scope.store:
+        return "No store was asked, and nothing that AWS says speaks of a failure."
     return render_cause(model.cause)
 
 
@@ -44,13 +46,8 @@ def render_completeness(model: ReportModel) -> str:
     """Is anything missing, in one sentence."""
     count = len(model.completeness)
     stored = f"{render_bytes(model.stored_bytes)} of {count} {_files(count)}"
-    if not count and model.scope.records:
-        return (
-            f"{model.scope.records:,} records are stored, but no shipper of ours says what there "
-            "was: completeness can't be judged."
-        )
     if not count:
-        return "No log of this instance is stored."
+        return _render_nothing(model)
     if any(row.verdict is Verdict.ALTERED for row in model.completeness):
         broken = sum(row.verdict is Verdict.ALTERED for row in model.completeness)
         return f"Stored records of {broken} of {count} {_files(count)} were altered."
@@ -65,6 +62,18 @@ def render_completeness(model: ReportModel) -> str:
             "after the last stored byte is unknown."
         )
     return f"Complete: all {stored}."
+
+
+def _render_nothing(model: ReportModel) -> str:
+    """Why there is no file to judge; never that nothing is stored where nobody looked."""
+    if not model.scope.store:
+        return "No store was asked: whether anything is missing can't be judged."
+    if model.scope.records:
+        return (
+            f"{model.scope.records:,} records are stored, but no shipper of ours says what there "
+            "was: completeness can't be judged."
+        )
+    return "No log of this instance is stored."
 
 
 def render_missing(count: int) -> str:

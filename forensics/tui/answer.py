@@ -14,7 +14,7 @@ from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow
 from forensics.moments import render_age, render_moment
 from forensics.report.model import ReportModel
-from forensics.report.words import render_cause, render_completeness
+from forensics.report.words import render_cause, render_completeness, render_headline
 from forensics.safe_text import safe_text
 from forensics.tui.instance_rows import STATE_LETTERS, judge
 
@@ -63,12 +63,13 @@ def _why(row: InstanceRow, report: ReportModel | None, now_nanos: int) -> str:
 
 def _cause(findings: Sequence[Finding] | None, report: ReportModel | None) -> AnswerLine:
     if report is not None:
-        findings = report.findings
-    if findings is None:
+        findings, sentence = report.findings, render_headline(report)
+    elif findings is not None:
+        sentence = render_cause(findings[0] if findings else None)
+    else:
         return AnswerLine("Cause", "looking…", "dim")
     more = f" · {len(findings) - 1} more in the report (4)" if len(findings) > 1 else ""
-    text = safe_text(render_cause(findings[0] if findings else None), 500)
-    return AnswerLine("Cause", f"{text}{more}", "bad" if findings else "plain")
+    return AnswerLine("Cause", f"{safe_text(sentence, 500)}{more}", "bad" if findings else "plain")
 
 
 def _heard(row: InstanceRow, now_nanos: int, zone: dt.tzinfo) -> str:

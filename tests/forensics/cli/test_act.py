@@ -144,3 +144,22 @@ def test_doctor_sees_an_evidence_folder_that_can_not_be_written(run: Run, tmp_pa
     checks = {check["name"]: check["status"] for check in answer.json["checks"]}
     assert "fail" == checks["evidence"]
     assert 1 == answer.code
+
+
+def test_an_unreachable_store_leaves_instances_and_show_to_the_account(
+    account_run: Run, moto: MotoAccount
+) -> None:
+    """Both go on with a warning; what only the store can answer stays an error."""
+    instance = moto.build_group(size=1).instance_ids[0]
+    dead = ("--store", "http://127.0.0.1:9")
+
+    listed = account_run("instances", *dead, "--json")
+    shown = account_run("show", instance, *dead)
+
+    assert (0, 0) == (listed.code, shown.code), shown.err
+    assert [instance] == [row["instance_id"] for row in listed.json["instances"]]
+    assert "the store was not asked" in listed.err
+    assert "the store was not asked" in shown.err
+    assert "No store was asked: whether anything is missing" in shown.out
+    for words in (("logs", instance), ("raw", instance, "--list"), ("raw", instance, "/x")):
+        assert 3 == account_run(*words, *dead).code

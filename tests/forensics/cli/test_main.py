@@ -102,7 +102,7 @@ def test_what_is_none_of_our_errors_is_called_a_bug_with_a_file(
     def explode(*_: object) -> None:
         raise RuntimeError("boom \x1b[31m")
 
-    monkeypatch.setattr(forensics.cli.session, "opened_store_if_set", explode)
+    monkeypatch.setattr(forensics.cli.session, "opened", explode)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     answer = run("instances")
@@ -121,7 +121,7 @@ def test_debug_prints_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -
     def explode(*_: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(forensics.cli.session, "opened_store_if_set", explode)
+    monkeypatch.setattr(forensics.cli.session, "opened", explode)
     monkeypatch.setenv("AFTERIMAGE_DEBUG", "1")
 
     assert "Traceback" in run("instances").err
@@ -133,7 +133,7 @@ def test_an_interrupt_is_exit_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(forensics.cli.session, "opened_store_if_set", interrupt)
+    monkeypatch.setattr(forensics.cli.session, "opened", interrupt)
 
     answer = run("instances")
     assert 130 == answer.code
@@ -146,7 +146,7 @@ def test_hostile_words_in_an_error_are_harmless(run: Run, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise ForensicsError("a\x1b[2J", why="b\nc", next_step="d\x07\ne")
 
-    monkeypatch.setattr(forensics.cli.session, "opened_store_if_set", refuse)
+    monkeypatch.setattr(forensics.cli.session, "opened", refuse)
 
     assert "error: a␛[2J: b␊c\n  → d␇\n  → e\n" == run("instances").err
 
