@@ -8,6 +8,7 @@ never call an item done that the centre did not name as stored.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -46,6 +47,16 @@ _INDEX_AT_FAULT: Final = ("alias", "write index", "data stream", "number of docu
 
 _REASON_CHARACTERS: Final = 300
 
+# How an answer is spelled in which every item was created: compact by OpenSearch, spaced by others.
+_ALL_DONE_HEAD: Final = re.compile(
+    rb'\{(?:"took": ?(?:0|[1-9]\d{0,17}), ?)?"errors": ?false, ?"items": ?\['
+)
+_ALL_DONE_ITEMS: Final = (
+    (b'{"create":{"status":201}}', b","),
+    (b'{"create": {"status": 201}}', b", "),
+)
+_ALL_DONE_FOOT: Final = b"]}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -72,6 +83,29 @@ def parse_outcome(status: int, body: bytes, count: int, *, location: str = "") -
             too_large=status == _TOO_LARGE,
             error=_status_error(status, body, location),
         )
+    if says_all_done(body, count):
+        return Outcome(answered=True, done=range(count))
+    return parse_items(body, count)
+
+
+def says_all_done(body: bytes, count: int) -> bool:
+    """Whether the bytes are exactly those of `count` created items; False: they need parsing.
+
+    Nearly every answer is, and comparing bytes is a hundred times cheaper than walking items.
+    """
+    head = _ALL_DONE_HEAD.match(body)
+    if head is None or count < 1:
+        return False
+    size = len(body) - head.end() - len(_ALL_DONE_FOOT)
+    return any(
+        size == count * (len(item) + len(comma)) - len(comma)
+        and body[head.end() :] == comma.join([item] * count) + _ALL_DONE_FOOT
+        for item, comma in _ALL_DONE_ITEMS
+    )
+
+
+def parse_items(body: bytes, count: int) -> Outcome:
+    """The outcome by each item's own status, whatever the answer says of all of them."""
     try:
         items = json.loads(body)["items"]
         answers = [next(iter(item.values())) for item in items]

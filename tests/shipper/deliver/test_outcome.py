@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import urllib.request
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.deliver.outcome import REJECTED_TYPES, Outcome, parse_outcome
+from shipper.deliver.outcome import (
+    FILTER_PATH,
+    REJECTED_TYPES,
+    Outcome,
+    parse_items,
+    parse_outcome,
+    says_all_done,
+)
 
 
 def answer(*items: tuple[int, str, str]) -> bytes:
@@ -127,3 +136,86 @@ def test_a_refused_request_says_what_to_do(status: int, words: str) -> None:
 def test_413_asks_for_less() -> None:
     """The only status that says so."""
     assert parse_outcome(413, b"", 3).too_large
+
+
+def created(count: int, *, spaced: bool = False) -> bytes:
+    """The answer of a centre that took everything."""
+    items = [{"create": {"status": 201}}] * count
+    separators = (", ", ": ") if spaced else (",", ":")
+    answer = {"took": 30, "errors": False, "items": items}
+    return json.dumps(answer, separators=separators).encode()
+
+
+def as_lists(outcome: Outcome) -> Outcome:
+    """The same, comparable."""
+    return dataclasses.replace(
+        outcome,
+        done=list(outcome.done),
+        conflicts=list(outcome.conflicts),
+        retry=list(outcome.retry),
+    )
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 1000])
+def test_an_answer_without_errors_takes_the_short_way(count: int, *, spaced: bool) -> None:
+    """As OpenSearch spells it, and as Python does; never for another number of items."""
+    body = created(count, spaced=spaced)
+    assert says_all_done(body, count)
+    assert not says_all_done(body, count + 1)
+    assert not says_all_done(body, count - 1)
+    assert list(range(count)) == list(parse_outcome(200, body, count).done)
+
+
+def test_errors_false_is_not_believed_without_a_status_of_each_item() -> None:
+    """What counts is each item, not the summary."""
+    body = created(3).replace(
+        b'201}},{"create":{"status":201}}', b'201}},{"create":{"status":429}}', 1
+    )
+    outcome = parse_outcome(200, body, 3)
+    assert ([0, 2], [1]) == (list(outcome.done), list(outcome.retry))
+
+
+@given(
+    items=st.lists(st.sampled_from([200, 201, 201, 201, 409, 429, 400]), max_size=6),
+    surplus=st.sampled_from([0, 0, 0, 1, -1]),
+    spaced=st.booleans(),
+    errors=st.booleans(),
+    edits=st.lists(
+        st.tuples(st.integers(0, 300), st.sampled_from([b"", b" ", b"0", b"2", b",", b"{", b'"'])),
+        max_size=2,
+    ),
+)
+def test_the_short_way_never_says_other_than_the_careful_one(
+    items: list[int],
+    surplus: int,
+    edits: list[tuple[int, bytes]],
+    *,
+    spaced: bool,
+    errors: bool,
+) -> None:
+    """Any statuses, too many items or too few, and bytes that are altered on the way."""
+    answer = {
+        "took": 7,
+        "errors": errors,
+        "items": [{"create": {"status": status}} for status in items],
+    }
+    body = json.dumps(answer, separators=(", ", ": ") if spaced else (",", ":")).encode()
+    for place, by in edits:
+        at = place % len(body)
+        body = body[:at] + by + body[at + 1 :]
+    count = max(0, len(items) + surplus)
+    assert as_lists(parse_items(body, count)) == as_lists(parse_outcome(200, body, count))
+
+
+@pytest.mark.opensearch
+def test_a_real_node_spells_its_answer_as_the_short_way_knows_it(opensearch_store_url: str) -> None:
+    """Otherwise every answer would take the careful way, unseen."""
+    action = b'{"create":{"_index":"short-way"}}\n{"message":"m"}\n'
+    request = urllib.request.Request(  # noqa: S310 - the node that the tests started
+        f"{opensearch_store_url}/_bulk?filter_path={FILTER_PATH}",
+        data=action * 3,
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+        assert says_all_done(answer.read(), 3)
