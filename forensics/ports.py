@@ -41,6 +41,13 @@ class CallerIdentity:
     endpoint: str = ""
     """A custom endpoint's URL (`AWS_ENDPOINT_URL`); empty: AWS itself."""
 
+    @property
+    def shown(self) -> str:
+        """Account, region, caller and an endpoint that is not AWS, for a person."""
+        account = f"account {self.account_id}" if self.account_id else "an account not known"
+        where = f"at {self.endpoint} (not AWS)" if self.endpoint else ""
+        return ", ".join(filter(None, (account, self.region, self.arn, where)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockDevice:

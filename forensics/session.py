@@ -76,6 +76,7 @@ class Session:
             FolderEvidence(self.settings.evidence),
             peers=self._peers,
             warnings=self._ledger.warnings,
+            account=self._ledger.caller.shown if self._ledger.caller else "",
         )
 
     async def open_store(self, purpose: str) -> Store | None:

@@ -136,10 +136,8 @@ async def _check_account(settings: Settings) -> tuple[Check, str]:
         return _failed("account", error), ""
     except TimeoutError:
         return Check("account", Status.FAIL, f"no answer within {_TIMEOUT_SECONDS} s"), ""
-    where = f" at {identity.endpoint} (not AWS)" if identity.endpoint else ""
-    says = f"{identity.arn} in {identity.account_id}, {identity.region}{where}"
     endpoint = identity.endpoint or f"https://sts.{identity.region}.amazonaws.com/"
-    return Check("account", Status.OK, says), endpoint
+    return Check("account", Status.OK, identity.shown), endpoint
 
 
 def check_clock(endpoint: str, now: Callable[[], float] = time.time) -> Check:

@@ -136,7 +136,12 @@ async def _tell(
         for machine in (dead, terminated):
             row = find_row(ledger, machine.instance_id)
             model = await gather_report(
-                store, row, evidence, peers=ledger.rows, warnings=ledger.warnings
+                store,
+                row,
+                evidence,
+                peers=ledger.rows,
+                warnings=ledger.warnings,
+                account=ledger.caller.shown if ledger.caller else "",
             )
             reports += write_report(model, reports_folder, ("html", "md"))
     finally:

@@ -89,7 +89,7 @@ async def load_ledger(
             next_step="give --store, or --profile and --region",
         )
     asking = _Asking()
-    from_store, from_account = await asyncio.gather(
+    from_store, (caller, from_account) = await asyncio.gather(
         _ask_store(asking, store, instance_ids), _ask_account(asking, account, instance_ids)
     )
     if not asking.answered:
@@ -107,7 +107,7 @@ async def load_ledger(
     )
     # A fleet's rows take a second or two: a screen must not stand still meanwhile.
     rows = await asyncio.to_thread(merge_rows, facts, instance_ids)
-    return Ledger(rows=rows, warnings=tuple(asking.warnings))
+    return Ledger(rows=rows, warnings=tuple(asking.warnings), caller=caller)
 
 
 async def _ask_store(asking: _Asking, store: Store | None, instance_ids: frozenset[str]) -> Facts:
@@ -146,9 +146,9 @@ async def _read_lifecycle(
 
 async def _ask_account(
     asking: _Asking, account: Account | None, instance_ids: frozenset[str]
-) -> Facts:
+) -> tuple[CallerIdentity | None, Facts]:
     if account is None:
-        return Facts()
+        return None, Facts()
     nobody = CallerIdentity(account_id="", arn="", region=account.region)
     scaling = account.autoscaling
     identity, (instances, asked_at, snapshots), members, activities = await asyncio.gather(
@@ -167,7 +167,7 @@ async def _ask_account(
             (),
         ),
     )
-    return Facts(
+    facts = Facts(
         account_id=identity.account_id,
         region=account.region,
         asked_at=asked_at,
@@ -176,6 +176,7 @@ async def _ask_account(
         activities=activities,
         snapshots=snapshots,
     )
+    return identity, facts
 
 
 async def _ask_ec2(

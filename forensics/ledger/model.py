@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from forensics.ports import CallerIdentity
 from forensics.store.protocol import StreamSummary
 
 
@@ -112,3 +113,5 @@ class Ledger:
     """Newest sign or launch first."""
     warnings: Sequence[str] = ()
     """Each says which source did not answer and what the rows therefore lack."""
+    caller: CallerIdentity | None = None
+    """Who asked which account; without an id where STS did not answer; None: nobody asked AWS."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from forensics.aws.account import BotoAccount
 from forensics.config import Settings
 from forensics.errors import NotFoundError, UnreachableError, UsageError
 from forensics.ledger.load import find_row
+from forensics.ports import CallerIdentity
 from forensics.report.words import render_completeness, render_headline
 from forensics.session import Session
 from tests.forensics.cli.stored import DEAD, DEAD_LINES, StoreFile, content_of
@@ -55,6 +58,7 @@ async def test_an_unreachable_store_is_a_warning_while_the_account_answers(
     assert ledger.warnings[0].startswith("the store was not asked: ")
     assert model.warnings[0] == ledger.warnings[0]
     assert "" == model.scope.store
+    assert moto.account.identity().shown == model.scope.account
     assert "No store was asked" in render_completeness(model)
     assert "No store was asked" in render_headline(model)
 
@@ -94,6 +98,7 @@ async def test_without_an_account_the_store_answers_and_a_warning_says_so(
     assert ["the account was not asked"] == [text.split(":")[0] for text in ledger.warnings]
     assert tuple(ledger.warnings) == tuple(model.warnings)
     assert render_completeness(model).startswith("Complete: all ")
+    assert "" == model.scope.account
 
 
 async def test_with_neither_store_nor_account_the_error_names_what_to_give(
@@ -105,3 +110,32 @@ async def test_with_neither_store_nor_account_the_error_names_what_to_give(
             await session.fetch_ledger()
         with pytest.raises(UsageError, match="no store is set"):
             await session.require_store()
+
+
+async def test_an_account_that_says_not_whose_it_is_is_a_warning(
+    moto: MotoAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STS refuses, EC2 answers: the report says what is known of the account, and what is not."""
+
+    def refuse(_: BotoAccount) -> CallerIdentity:
+        raise UnreachableError("STS does not answer", why="the test says so")
+
+    monkeypatch.setattr(BotoAccount, "identity", refuse)
+    instance = moto.build_group(size=1).instance_ids[0]
+    async with _session(tmp_path, None) as session:
+        model = await session.fetch_report(find_row(await session.fetch_ledger(), instance))
+
+    assert "an account not known, eu-west-1" == model.scope.account
+    assert ["whose account it is is not known: STS does not answer: the test says so"] == list(
+        model.warnings
+    )
+
+
+def test_a_caller_is_shown_with_account_region_and_an_endpoint_that_is_not_aws() -> None:
+    """Enough to know where a report comes from; AWS itself needs no address."""
+    caller = CallerIdentity(account_id="123456789012", arn="arn:aws:iam::x:user/a", region="eu-1")
+
+    assert "account 123456789012, eu-1, arn:aws:iam::x:user/a" == caller.shown
+    assert replace(caller, endpoint="http://127.0.0.1:5").shown.endswith(
+        "user/a, at http://127.0.0.1:5 (not AWS)"
+    )

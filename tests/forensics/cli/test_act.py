@@ -163,3 +163,19 @@ def test_an_unreachable_store_leaves_instances_and_show_to_the_account(
     assert "No store was asked: whether anything is missing" in shown.out
     for words in (("logs", instance), ("raw", instance, "--list"), ("raw", instance, "/x")):
         assert 3 == account_run(*words, *dead).code
+
+
+def test_a_report_names_the_account_that_was_asked(
+    account_run: Run, moto: MotoAccount, tmp_path: Path
+) -> None:
+    """Account id, region, caller and the endpoint that is not AWS, so that one can ask again."""
+    instance = moto.build_group(size=1).instance_ids[0]
+
+    answer = account_run("report", instance, "-o", tmp_path, "--format", "md")
+
+    text = Path(answer.out.strip()).read_text().replace("\\", "")  # Markdown's escapes
+    caller = moto.account.identity()
+    for word in (caller.account_id, "eu-west-1", "(not AWS)"):
+        assert word in text
+    assert "none asked" in text, "no store was"
+    assert 1 == text.count("none asked")
