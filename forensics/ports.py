@@ -1,4 +1,4 @@
-"""What forensics asks of AWS and of an evidence store: small Protocols over values of our own.
+"""What forensics asks of AWS: small Protocols over values of our own.
 
 In: ids, names and tags. Out: frozen values whose times are the wire's 30-character texts and whose
 `raw` is what AWS answered, JSON-safe. Methods are synchronous (callers use `asyncio.to_thread`),
@@ -470,20 +470,4 @@ class Account(Protocol):
 
     def identity(self) -> CallerIdentity:
         """Who asks, and where (STS; needs no right)."""
-        ...
-
-
-class EvidenceStore(Protocol):
-    """A bucket or a shared folder: objects that are made once and never changed."""
-
-    def put_new(self, key: str, data: bytes) -> bool:
-        """Create the object, durably; False: it exists and was left alone."""
-        ...
-
-    def get(self, key: str) -> bytes:
-        """The object's bytes; `NotFoundError` where there is none."""
-        ...
-
-    def list(self, prefix: str) -> Sequence[str]:
-        """The keys that start with `prefix`, sorted."""
         ...

@@ -19,7 +19,7 @@ from typing import Any, Final
 from forensics.errors import UsageError
 from forensics.evidence.chain import Entry
 from forensics.evidence.log import ChainedLog
-from forensics.ports import EvidenceStore
+from forensics.evidence.ports import EvidenceStore
 
 CASES: Final = "cases"
 _CASE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from forensics.errors import NotFoundError, TimedOutError
 from forensics.evidence.chain import Entry, build_entry, encode_entry, verify_chain
-from forensics.ports import EvidenceStore
+from forensics.evidence.ports import EvidenceStore
 from shipper.wire.times import format_time
 
 _RACES_LIMIT: Final = 1000

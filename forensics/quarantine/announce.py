@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from forensics.errors import ForensicsError
+from forensics.evidence.ports import EvidenceStore
 from forensics.ledger.lifecycle import to_document
 from forensics.ledger.model import LifecycleEvent
-from forensics.ports import EvidenceStore
 from forensics.quarantine.claim import load_claim
 from forensics.quarantine.entries import JournalEntry, RunEnded, StepEnded
 from forensics.quarantine.journal import Journal

@@ -14,7 +14,7 @@ from typing import Final
 from forensics.errors import IntegrityError, NotFoundError, TimedOutError
 from forensics.evidence.chain import encode_canonical
 from forensics.evidence.custody import CASES, case_prefix
-from forensics.ports import EvidenceStore
+from forensics.evidence.ports import EvidenceStore
 from forensics.quarantine.entries import Joined
 from forensics.quarantine.journal import Journal
 from forensics.quarantine.model import Plan

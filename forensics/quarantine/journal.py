@@ -13,7 +13,7 @@ from typing import Any
 
 from forensics.evidence.custody import case_prefix
 from forensics.evidence.log import ChainedLog
-from forensics.ports import EvidenceStore
+from forensics.evidence.ports import EvidenceStore
 from forensics.quarantine.entries import (
     Answered,
     Failed,

@@ -21,7 +21,7 @@ from typing import Final
 from forensics.errors import IntegrityError, NotFoundError, TimedOutError
 from forensics.evidence.chain import encode_canonical
 from forensics.evidence.custody import case_prefix
-from forensics.ports import EvidenceStore
+from forensics.evidence.ports import EvidenceStore
 from shipper.wire.times import NANOS_PER_SECOND, format_time
 
 _POLL_SECONDS: Final = 1.0

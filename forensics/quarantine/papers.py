@@ -13,7 +13,8 @@ from typing import Any, Final
 from forensics.errors import NotFoundError
 from forensics.evidence.chain import encode_canonical
 from forensics.evidence.custody import CustodyLog, case_prefix
-from forensics.ports import ConsoleOutput, EvidenceStore, Instance, Snapshot
+from forensics.evidence.ports import EvidenceStore
+from forensics.ports import ConsoleOutput, Instance, Snapshot
 from forensics.quarantine.model import Plan
 from forensics.quarantine.plan_json import to_json
 

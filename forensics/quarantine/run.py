@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 
 from forensics.errors import NotFoundError, UsageError
 from forensics.evidence.custody import CustodyLog
-from forensics.ports import RELEASED_STATES, Account, EvidenceStore
+from forensics.evidence.ports import EvidenceStore
+from forensics.ports import RELEASED_STATES, Account
 from forensics.quarantine.announce import CentreFeed
 from forensics.quarantine.case_run import CaseRun, Tell
 from forensics.quarantine.claim import Claim, end_case, load_claim, save_claim

@@ -15,11 +15,11 @@ from typing import Any, Final
 from forensics import __version__
 from forensics.errors import ForensicsError
 from forensics.evidence.custody import CustodyEntry, CustodyLog
+from forensics.evidence.ports import EvidenceStore
 from forensics.findings.finding import RECORDS_LOOKED_AT, Observed
 from forensics.findings.observed import read_last, read_observed
 from forensics.findings.rank import find_all
 from forensics.ledger.model import InstanceRow, SnapshotRow
-from forensics.ports import EvidenceStore
 from forensics.quarantine.entries import (
     Answered,
     Failed,

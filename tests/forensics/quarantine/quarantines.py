@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from forensics.errors import NotFoundError
-from forensics.ports import EvidenceStore
+from forensics.evidence.ports import EvidenceStore
 from forensics.quarantine.facts import fetch_facts
 from forensics.quarantine.model import Mode, Plan
 from forensics.quarantine.plan import plan_quarantine
