@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from forensics.quarantine.result import QuarantineResult, StepReport
     from forensics.store.protocol import Store
 
+_REMEMBER_SECONDS: Final = 60
 EXIT_CODES = {"complete": 0, "degraded": 5, "lost": 1}
 
 
@@ -100,9 +102,12 @@ async def _run(settings: Settings, account: Account, plan: Plan) -> QuarantineRe
 
     store = await _open_store_if_it_answers(settings)
     try:
-        return await run_quarantine(
+        result = await run_quarantine(
             plan, account, FolderEvidence(settings.evidence), store=store, on_step=_say_step
         )
+        if store is not None:
+            await _remember_facts(store, account, result.instance_id)
+        return result
     finally:
         if store is not None:
             await store.close()
@@ -120,6 +125,23 @@ async def _open_store_if_it_answers(settings: Settings) -> Store | None:
     except ForensicsError as error:
         narrate(f"warning: the store will not hear of this quarantine: {error.what}: {error.why}")
         return None
+
+
+async def _remember_facts(store: Store, account: Account, instance_id: str) -> None:
+    """Let the store keep what EC2 soon forgets; the quarantine is done: no trouble may end it."""
+    from forensics.cli.output import narrate, warn_each
+    from forensics.ledger.load import load_ledger
+    from forensics.ledger.observe import observe
+
+    try:
+        async with asyncio.timeout(_REMEMBER_SECONDS):
+            ledger = await load_ledger(None, account, frozenset((instance_id,)))
+            warn_each(ledger.warnings)
+            await observe(store, ledger)
+    except ForensicsError as error:
+        narrate(f"warning: the store did not keep what AWS says: {error.what}: {error.why}")
+    except TimeoutError:
+        narrate(f"warning: what AWS says was not kept in the store within {_REMEMBER_SECONDS} s")
 
 
 def _say_step(report: StepReport) -> None:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from forensics.errors import UnreachableError
+from forensics.store.sqlite import SqliteStore
 from tests.forensics.cli.conftest import Run
-from tests.forensics.moto_account import ENVIRONMENT, MotoAccount
+from tests.forensics.cli.stored import StoreFile
+from tests.forensics.moto_account import ENVIRONMENT, MotoAccount, reset_moto
 
 
 @pytest.fixture
@@ -179,3 +182,49 @@ def test_a_report_names_the_account_that_was_asked(
         assert word in text
     assert "none asked" in text, "no store was"
     assert 1 == text.count("none asked")
+
+
+def test_the_store_remembers_a_quarantined_instance_that_ec2_forgot(
+    account_run: Run, moto: MotoAccount, tmp_path: Path
+) -> None:
+    """When it was launched is EC2's own knowledge; after the quarantine the store has it too."""
+    instance = moto.build_group(size=3).instance_ids[0]
+    file = StoreFile(tmp_path / "logs.sqlite")
+    file.close()
+    words = ("--store", file.path, "--json")
+    confirmed = ("--confirm", instance, "--accept-outage")
+
+    answer = account_run("quarantine", instance, *confirmed, *words)
+    known = account_run("instances", *words).json["instances"]
+    reset_moto(moto.url)
+    remembered = account_run("instances", *words).json["instances"]
+
+    assert answer.code in {0, 5}, answer.err
+    launched = {row["instance_id"]: row["launched_at"] for row in known}[instance]
+    assert launched
+    assert [(instance, launched)] == [
+        (row["instance_id"], row["launched_at"]) for row in remembered
+    ]
+
+
+def test_a_store_that_dies_during_a_quarantine_is_a_warning(
+    account_run: Run, moto: MotoAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The instance is set aside; what the store did not keep is said, and is no failure."""
+
+    async def refuse(*_: object) -> int:
+        raise UnreachableError("the store does not answer", why="the test says so")
+
+    monkeypatch.setattr(SqliteStore, "put_lifecycle", refuse)
+    instance = moto.build_group(size=3).instance_ids[0]
+    file = StoreFile(tmp_path / "logs.sqlite")
+    file.close()
+
+    answer = account_run(
+        *("quarantine", instance, "--confirm", instance, "--accept-outage"),
+        *("--store", file.path, "--json"),
+    )
+
+    assert answer.code in {0, 5}, answer.err
+    assert "did not keep what AWS says: the store does not answer: the test says so" in answer.err
+    assert answer.json["snapshot_ids"]
