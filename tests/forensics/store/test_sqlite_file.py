@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from forensics.errors import IntegrityError, NotFoundError, UnreachableError, Us
 from forensics.store.open import open_store
 from forensics.store.protocol import Query
 from forensics.store.sqlite import SqliteStore
-from forensics.store.sqlite_schema import SCHEMA_VERSION, open_for_writing
+from forensics.store.sqlite_schema import SCHEMA_VERSION, open_for_appending, open_for_writing
 from tests.forensics.store.filling import fill, lines
 
 READ_AS_EVIDENCE = """
@@ -198,3 +198,18 @@ def ask_as_another(path: Path) -> tuple[int, list[str], str]:
     assert "" == answer.stderr
     count, warnings, refused = json.loads(answer.stdout)
     return count, warnings, refused
+
+
+@pytest.mark.parametrize("opens", [open_for_writing, open_for_appending])
+def test_a_commit_waits_for_the_disk(
+    tmp_path: Path, opens: Callable[[Path], sqlite3.Connection]
+) -> None:
+    """SQLite's `synchronous` is FULL (2) on what writes: no test here can cut the power."""
+    path = tmp_path / "store.sqlite"
+    open_for_writing(path).close()
+    connection = opens(path)
+    try:
+        assert (2,) == connection.execute("PRAGMA synchronous").fetchone()
+        assert ("wal",) == connection.execute("PRAGMA journal_mode").fetchone()
+    finally:
+        connection.close()
