@@ -9,6 +9,7 @@ file is damaged: a damaged journal begins a new stream, a damaged checkpoint rea
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import os
 import secrets
@@ -26,6 +27,8 @@ from shipper.wire.state import Checkpoint, DeadLetter, Entry, Journal, Stream
 _STREAM_RANDOM_BYTES: Final = 10
 _sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macOS has fsync alone
 _FILE_MODE: Final = 0o600
+COMPACTED_ABOVE_BYTES: Final = 64 << 10
+"""A smaller journal is left as it is."""
 
 
 class StateFolder:
@@ -175,7 +178,7 @@ class StateFolder:
             found = None
             why = f"is damaged ({error})"
         if found is not None and found.stream == self.stream.stream:
-            return found
+            return self._compact(found)
         if found is None and not self._is_new_stream:
             self._notice(f"the sources journal {why}; a new stream begins, every file is read anew")
             self.stream = self._new_stream(self.stream.instance_id, self.stream.machine_id, now)
@@ -184,6 +187,25 @@ class StateFolder:
         head = state.format_journal_head(self.stream.stream)
         _replace(path, head, sync=True)
         return Journal(stream=self.stream.stream, valid_bytes=len(head))
+
+    def _compact(self, journal: Journal) -> Journal:
+        """Forget closed sources where that halves the journal: it would only ever grow.
+
+        The old file holds until the new one is whole and on the disk. A full disk leaves the old.
+        """
+        data = state.format_compacted(journal)
+        if journal.valid_bytes < max(COMPACTED_ABOVE_BYTES, 2 * len(data)):
+            return journal
+        path = self._path("sources")
+        try:
+            temporary = _write_beside(path, data, sync=True)
+        except OSError as error:
+            narrate("warning", f"the sources journal could not be made smaller: {error}")
+            with contextlib.suppress(OSError):
+                path.with_suffix(".new").unlink()
+            return journal
+        _rename(temporary, path, sync=True)
+        return dataclasses.replace(journal, valid_bytes=len(data))
 
     def _notice(self, text: str) -> None:
         self.notices.append(text)
@@ -207,6 +229,10 @@ def _write_all(file: int, data: bytes, offset: int | None) -> None:
 
 def _replace(path: Path, data: bytes, *, sync: bool) -> None:
     """The file has either its old content or the new one, also after a power cut if `sync`."""
+    _rename(_write_beside(path, data, sync=sync), path, sync=sync)
+
+
+def _write_beside(path: Path, data: bytes, *, sync: bool) -> Path:
     temporary = path.with_suffix(".new")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
     try:
@@ -215,6 +241,10 @@ def _replace(path: Path, data: bytes, *, sync: bool) -> None:
             _sync(file)
     finally:
         os.close(file)
+    return temporary
+
+
+def _rename(temporary: Path, path: Path, *, sync: bool) -> None:
     temporary.replace(path)
     if sync:
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

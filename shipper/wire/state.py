@@ -197,6 +197,23 @@ def format_entry(entry: Entry) -> bytes:
     return format_line({"type": _TYPE_NAMES[type(entry)], **asdict(entry)})
 
 
+def format_compacted(journal: Journal) -> bytes:
+    """A `sources` file without what is of no use any more: closed sources and earlier runs.
+
+    The source of the highest number stays, also closed, so that no number is given again.
+    """
+    last = max(journal.rows, default=-1)
+    entries: list[Entry] = [Run(run=journal.runs, at="")] if journal.runs else []
+    for source, rows in sorted(journal.rows.items()):
+        if source in journal.closed and source != last:
+            continue
+        entries += rows
+        entries += (Cut(source=source, offset=cut) for cut in journal.cuts.get(source, ()))
+    if last in journal.closed:
+        entries.append(Closed(source=last, end=journal.closed[last]))
+    return b"".join((format_journal_head(journal.stream), *map(format_entry, entries)))
+
+
 def parse_journal(data: bytes) -> Journal:
     """All of a `sources` file. A last line without its newline was torn, so it was never used.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipper.errors import StateError
-from shipper.state_folder import StateFolder
+from shipper.state_folder import COMPACTED_ABOVE_BYTES, StateFolder
 from shipper.wire.state import (
     Checkpoint,
     Closed,
@@ -22,7 +23,11 @@ from shipper.wire.state import (
     Progress,
     Run,
     SourceRow,
+    format_compacted,
+    format_entry,
+    format_journal_head,
     parse_dead_letter,
+    parse_journal,
 )
 
 AT = "2026-01-03T14:05:12.000000000Z"
@@ -215,3 +220,112 @@ def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StateError, match="choose another"):
         StateFolder(tmp_path / "file" / "state", instance_id="i-1", now=AT)
+
+
+def fill_with_closed(directory: Path, *, live: tuple[int, ...] = (3, 7), count: int = 400) -> bytes:
+    """A journal most of whose sources are closed, over the size that is left alone; its bytes."""
+    with opened(directory) as folder:
+        folder.append([Run(run=1, at=AT), Run(run=2, at=AT)])
+        folder.append([dataclasses.replace(ROW, source=number) for number in range(count)])
+        folder.append([Cut(source=3, offset=9), Cut(source=4, offset=5)])
+        folder.append(
+            [Closed(source=number, end=1) for number in range(count) if number not in live]
+        )
+    data = (directory / "sources").read_bytes()
+    assert len(data) > COMPACTED_ABOVE_BYTES
+    return data
+
+
+def test_a_journal_of_mostly_closed_sources_is_made_smaller(tmp_path: Path) -> None:
+    """Live sources, the run's number and the highest source's stay; a number never comes again."""
+    before = fill_with_closed(tmp_path)
+    for _ in range(2):
+        with opened(tmp_path) as folder:
+            assert [] == folder.notices
+            assert len((tmp_path / "sources").read_bytes()) < len(before) / 20
+            assert (2, 400) == (folder.journal.runs, folder.journal.next_source)
+            open_rows = folder.journal.rows.keys() - folder.journal.closed.keys()
+            assert {3, 7} == open_rows
+            assert [9] == folder.journal.cuts[3]
+    with opened(tmp_path) as folder:
+        folder.append([dataclasses.replace(ROW, source=400)])
+    with opened(tmp_path) as folder:
+        assert 401 == folder.journal.next_source
+        assert {3, 7, 400} == folder.journal.rows.keys() - folder.journal.closed.keys()
+
+
+def test_a_journal_of_live_sources_is_left_alone(tmp_path: Path) -> None:
+    """However large it is: there is nothing to forget."""
+    before = fill_with_closed(tmp_path, live=tuple(range(400)))
+    with opened(tmp_path):
+        assert before == (tmp_path / "sources").read_bytes()
+
+
+@settings(max_examples=100)
+@given(
+    live=st.sets(st.integers(0, 9)),
+    count=st.integers(0, 10),
+    runs=st.integers(0, 3),
+    cuts=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 99)), max_size=9),
+)
+def test_a_compacted_journal_says_the_same_of_what_is_open(
+    live: set[int], count: int, runs: int, cuts: list[tuple[int, int]]
+) -> None:
+    """Rows, cuts, runs and the next number, whatever is closed."""
+    entries: list[Run | SourceRow | Cut | Closed] = [
+        *(Run(run=number + 1, at=AT) for number in range(runs)),
+        *(dataclasses.replace(ROW, source=number) for number in range(count)),
+        *(Cut(source=number, offset=at) for number, at in cuts if number < count),
+        *(Closed(source=number, end=1) for number in range(count) if number not in live),
+    ]
+    full = parse_journal(b"".join((format_journal_head("s"), *map(format_entry, entries))))
+    small = parse_journal(format_compacted(full))
+    assert (full.stream, full.runs, full.next_source) == (
+        small.stream,
+        small.runs,
+        small.next_source,
+    )
+    for number in range(count):
+        if number in live:
+            assert (full.rows[number], full.cuts.get(number)) == (
+                small.rows[number],
+                small.cuts.get(number),
+            )
+            assert number not in small.closed
+        else:
+            assert number in small.closed or number not in small.rows
+
+
+@pytest.mark.parametrize("kept", [0, 1, 50, 300])
+def test_a_crash_while_the_journal_is_made_smaller_costs_nothing(tmp_path: Path, kept: int) -> None:
+    """Half a new file beside the old one is never read, and the next start makes it anew."""
+    before = fill_with_closed(tmp_path)
+    with opened(tmp_path) as folder:
+        stream = folder.stream
+    small = (tmp_path / "sources").read_bytes()
+    (tmp_path / "sources").write_bytes(before)
+    (tmp_path / "sources.new").write_bytes(small[:kept])
+    with opened(tmp_path) as folder:
+        assert (stream, []) == (folder.stream, folder.notices)
+        assert small == (tmp_path / "sources").read_bytes()
+    assert not (tmp_path / "sources.new").exists()
+
+
+def test_a_full_disk_leaves_the_large_journal_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To make it smaller is a wish, not a need."""
+    before = fill_with_closed(tmp_path)
+
+    def refuse(file: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        folder = StateFolder(tmp_path, instance_id="i-1", now=AT)
+    folder.append([dataclasses.replace(ROW, source=400)])
+    folder.close()
+    assert not (tmp_path / "sources.new").exists()
+    assert (tmp_path / "sources").read_bytes().startswith(before)
+    with opened(tmp_path) as again:
+        assert 401 == again.journal.next_source
