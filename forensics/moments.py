@@ -21,6 +21,11 @@ _DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d))?")
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MINUTE, _HOUR, _DAY_SECONDS = 60, 3600, 86_400
 
+UNKNOWN: Final = "not known"
+"""In a sentence, for what nothing says."""
+NOTHING: Final = "-"
+"""In a column, for the same."""
+
 
 def nanos_or_none(text: str) -> int | None:
     """A 30-character time as nanoseconds; None where there is none or it is not sane."""
@@ -83,10 +88,20 @@ def render_moment(text: str, zone: dt.tzinfo) -> str:
     """`2026-01-03 14:05:12.221Z` of a 30-character time; in another zone with its offset."""
     nanos = nanos_or_none(text)
     if nanos is None:
-        return "no time"
+        return UNKNOWN
     local = local_moment(nanos, zone)
     offset = "Z" if zone is dt.UTC else f"{local:%z}"
     return f"{local:%Y-%m-%d %H:%M:%S}.{nanos % NANOS_PER_SECOND // 1_000_000:03d}{offset}"
+
+
+def render_utc(at: str) -> str:
+    """`2026-01-03T14:05:12.221Z` of a 30-character time, for what is written to be kept."""
+    return f"{at[:23]}Z" if at else UNKNOWN
+
+
+def render_second(at: str) -> str:
+    """`2026-01-03T14:05:12Z` of a 30-character time, for a column and for `--since`."""
+    return f"{at[:19]}Z" if at else NOTHING
 
 
 def render_short(text: str, zone: dt.tzinfo) -> str:
@@ -114,7 +129,7 @@ def render_age(text: str, now_nanos: int) -> str:
     """`4m`, `3h`, `12d` since a time; `-` where it is not known."""
     nanos = nanos_or_none(text)
     if nanos is None:
-        return "-"
+        return NOTHING
     seconds = max(0, now_nanos - nanos) // NANOS_PER_SECOND
     for unit, size in (("d", _DAY_SECONDS), ("h", _HOUR), ("m", _MINUTE)):
         if seconds >= size:

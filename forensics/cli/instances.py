@@ -39,6 +39,7 @@ def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
     from forensics.cli.output import render_table, warn_each, write_json, write_line
     from forensics.cli.session import opened, run_async
     from forensics.ledger.model import Ledger
+    from forensics.moments import NOTHING, render_age, render_second
 
     settings = invocation.settings()
 
@@ -63,12 +64,12 @@ def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
             (
                 row.instance_id,
                 str(row.state),
-                row.image_id or "-",
-                row.group or "-",
-                row.availability_zone or "-",
+                row.image_id or NOTHING,
+                row.group or NOTHING,
+                row.availability_zone or NOTHING,
                 render_age(row.launched_at or row.first_seen_at, time.time_ns()),
-                row.last_sign_at[:19] or "-",
-                row.last_word[:_LAST_WORD_LIMIT] or "-",
+                render_second(row.last_sign_at),
+                row.last_word[:_LAST_WORD_LIMIT] or NOTHING,
             )
             for row in rows
         ),
@@ -76,16 +77,3 @@ def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
     for line in table:
         write_line(line[:limit])  # a pipe gets whole lines
     return 0
-
-
-def render_age(at: str, now_nanos: int) -> str:
-    """`4m`, `3h`, `12d` since a wire time; `-` where it is not known."""
-    from shipper.wire.times import NANOS_PER_SECOND, parse_time
-
-    if not at:
-        return "-"
-    seconds = max(0, now_nanos - parse_time(at)) // NANOS_PER_SECOND
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

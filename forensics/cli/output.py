@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from forensics.moments import render_utc
 from forensics.safe_text import safe_text
 
 _CELL_LIMIT: Final = 120
@@ -53,17 +54,12 @@ def render_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str
     ]
 
 
-def render_moment(at: str) -> str:
-    """`2026-01-03T14:05:12Z` of a wire time; `-` where it is not known."""
-    return f"{at[:19]}Z" if at else "-"
-
-
 def render_log_line(
     at: str, level: str, where: str, text: str, *, color: bool, mark: str = ""
 ) -> str:
     """`2026-01-03T14:05:12.221Z E /var/log/app.log │ text`; readable without its colour."""
     letter = level[:1].upper() or "·"
-    line = f"{at[:23]}Z {letter} {safe_text(where, _CELL_LIMIT)} │ {mark}{safe_text(text)}"
+    line = f"{render_utc(at)} {letter} {safe_text(where, _CELL_LIMIT)} │ {mark}{safe_text(text)}"
     code = _LEVEL_COLORS.get(letter)
     return f"\x1b[{code}m{line}\x1b[0m" if color and code else line
 

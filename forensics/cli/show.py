@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SOURCES_SHOWN = 20
 _EVIDENCE_SHOWN = 3
-_CONTEXT_MINUTES = 5
+_CONTEXT_SECONDS = 300
 
 
 @click.command(
@@ -51,21 +51,22 @@ def show(invocation: Invocation, instance: str) -> int:
 
 def render_answer(model: ReportModel, commands: list[str]) -> Iterator[str]:
     """The answer as lines of safe text."""
-    from forensics.report.words import render_completeness, render_headline, render_time
+    from forensics.moments import render_utc
+    from forensics.report.words import render_completeness, render_headline
     from forensics.safe_text import safe_text
 
     row = model.instance
     known = (row.image_id, row.group, row.availability_zone, row.account_id)
     yield safe_text(" · ".join((row.instance_id, str(row.state), *filter(None, known))))
     yield safe_text(
-        f"launched {render_time(row.launched_at)} · last sign {render_time(row.last_sign_at)}"
+        f"launched {render_utc(row.launched_at)} · last sign {render_utc(row.last_sign_at)}"
         f" · {'said goodbye' if row.closed else 'no goodbye'}"
     )
     yield ""
     yield "WHAT HAPPENED"
     yield f"  {safe_text(render_headline(model))}"
     for reference in model.cause.evidence[:_EVIDENCE_SHOWN] if model.cause else ():
-        quote = f"{render_time(reference.at)} {reference.where} │ {reference.quote}"
+        quote = f"{render_utc(reference.at)} {reference.where} │ {reference.quote}"
         yield f"    {safe_text(quote)}"
     for finding in model.findings[1:]:
         yield f"  Also: {safe_text(finding.title)} ({finding.confidence}). " + safe_text(
@@ -106,7 +107,7 @@ def _source_lines(model: ReportModel) -> Iterator[str]:
 
 
 def _kept_lines(model: ReportModel) -> Iterator[str]:
-    from forensics.report.words import render_time
+    from forensics.moments import render_utc
     from forensics.safe_text import safe_text
 
     case = f"case {model.case_id}: {model.quarantine or 'not finished'}" if model.case_id else ""
@@ -118,13 +119,14 @@ def _kept_lines(model: ReportModel) -> Iterator[str]:
     for snapshot in model.snapshots:
         yield safe_text(
             f"  {snapshot.snapshot_id} of {snapshot.volume_id}, {snapshot.size_gib} GiB, "
-            f"{snapshot.state}, as of {render_time(snapshot.started_at)}"
+            f"{snapshot.state}, as of {render_utc(snapshot.started_at)}"
         )
 
 
 def build_next_commands(model: ReportModel, settings: Settings) -> list[str]:
     """Commands to copy: each names the store if only a flag did."""
     from forensics.ledger.model import InstanceState
+    from forensics.moments import render_second, shift_time
     from forensics.safe_text import safe_text
 
     given = "".join(
@@ -141,7 +143,8 @@ def build_next_commands(model: ReportModel, settings: Settings) -> list[str]:
     instance = shlex.quote(row.instance_id)
     words = ["{}", "logs {} --timeline --level warn", "raw {} --list", "report {} -o ."]
     if row.last_word_at:
-        words[1] = f"logs {{}} --timeline --since {minutes_before(row.last_word_at)}"
+        since = render_second(shift_time(row.last_word_at, -_CONTEXT_SECONDS))
+        words[1] = f"logs {{}} --timeline --since {since}"
     paths = [source.path for source in model.completeness if source.holes]
     paths += [reference.where for finding in model.findings[:1] for reference in finding.evidence]
     known = {source.path for source in model.completeness}
@@ -151,11 +154,3 @@ def build_next_commands(model: ReportModel, settings: Settings) -> list[str]:
     if row.state in {InstanceState.RUNNING, InstanceState.STOPPED} and not row.case_id:
         words.append("quarantine {} --dry-run")
     return [safe_text(f"forensics{given} {command.format(instance)}") for command in words]
-
-
-def minutes_before(at: str) -> str:
-    """A time some minutes before `at`, as `--since` takes it."""
-    from shipper.wire.times import NANOS_PER_SECOND, format_time, parse_time
-
-    nanos = max(0, parse_time(at) - _CONTEXT_MINUTES * 60 * NANOS_PER_SECOND)
-    return f"{format_time(nanos)[:19]}Z"

@@ -14,6 +14,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from forensics.moments import render_utc
 from forensics.report.chart import BARS_HEIGHT, WIDTH, build_chart
 from forensics.report.model import BLANKS, ReportModel
 from forensics.report.words import (
@@ -22,7 +23,6 @@ from forensics.report.words import (
     render_completeness,
     render_headline,
     render_source,
-    render_time,
 )
 from forensics.safe_text import safe_text
 
@@ -59,7 +59,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        time=render_time, bytes=render_bytes, source=render_source, number=_number, shorten=_shorten
+        time=render_utc, bytes=render_bytes, source=render_source, number=_number, shorten=_shorten
     )
     text = resources.files("forensics.report").joinpath("report.html.jinja").read_text("utf-8")
     return environment.from_string(text)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from forensics.findings.finding import Finding
+from forensics.moments import render_utc
 from forensics.report.model import BLANKS, ReportModel, TimelineRow
 from forensics.report.words import (
     instance_facts,
@@ -18,7 +19,6 @@ from forensics.report.words import (
     render_completeness,
     render_headline,
     render_source,
-    render_time,
 )
 from forensics.safe_text import markdown_fence, markdown_text
 
@@ -50,7 +50,7 @@ def _header(model: ReportModel) -> list[str]:
     return [
         f"# Post-mortem of {_text(model.instance.instance_id)}",
         "",
-        f"Written {render_time(model.scope.generated_at)}{case}. All times are UTC.",
+        f"Written {render_utc(model.scope.generated_at)}{case}. All times are UTC.",
         "",
         "| | |",
         "| --- | --- |",
@@ -84,7 +84,7 @@ def _finding(number: int, finding: Finding) -> list[str]:
         *_table(
             ("Time", "Where", "Quote", "Document"),
             (
-                (render_time(ref.at), ref.where, ref.quote, ref.id or "not stored")
+                (render_utc(ref.at), ref.where, ref.quote, ref.id or "not stored")
                 for ref in finding.evidence
             ),
         ),
@@ -115,14 +115,14 @@ def _last_words(model: ReportModel) -> list[str]:
     if not model.last_words:
         return [*lines, "None are stored.", ""]
     for words in model.last_words:
-        quoted = [f"{render_time(row.at)} {_letter(row)} {row.text}" for row in words.lines]
+        quoted = [f"{render_utc(row.at)} {_letter(row)} {row.text}" for row in words.lines]
         lines += [f"### {_text(words.path)}", "", markdown_fence(quoted, LINE_LIMIT), ""]
     return lines
 
 
 def _timeline(model: ReportModel) -> list[str]:
     rows = (
-        (render_time(row.at), _origin(row), row.action, row.text, row.id) for row in model.timeline
+        (render_utc(row.at), _origin(row), row.action, row.text, row.id) for row in model.timeline
     )
     left_out = (
         [f"{model.timeline_left_out:,} records are left out; the store has them.", ""]
@@ -144,16 +144,16 @@ def _evidence(model: ReportModel) -> list[str]:
             snapshot.volume_id,
             f"{snapshot.size_gib} GiB",
             snapshot.state,
-            render_time(snapshot.started_at),
+            render_utc(snapshot.started_at),
         )
         for snapshot in model.snapshots
     )
     register = (
-        (row.id, row.kind, row.size, row.digest, render_time(row.at), row.note)
+        (row.id, row.kind, row.size, row.digest, render_utc(row.at), row.note)
         for row in model.evidence
     )
     custody = (
-        (str(row.n), render_time(row.at), row.who, row.action, row.subject, row.detail, row.digest)
+        (str(row.n), render_utc(row.at), row.who, row.action, row.subject, row.detail, row.digest)
         for row in model.custody
     )
     return [
@@ -173,7 +173,7 @@ def _evidence(model: ReportModel) -> list[str]:
 
 def _quarantine(model: ReportModel) -> list[str]:
     rows = (
-        (render_time(row.at), row.step, row.what, row.outcome, row.detail) for row in model.journal
+        (render_utc(row.at), row.step, row.what, row.outcome, row.detail) for row in model.journal
     )
     return [
         "## Quarantine",
@@ -192,8 +192,8 @@ def _peers(model: ReportModel) -> list[str]:
             peer.instance_id,
             peer.state,
             peer.availability_zone,
-            render_time(peer.launched_at),
-            render_time(peer.last_sign_at),
+            render_utc(peer.launched_at),
+            render_utc(peer.last_sign_at),
         )
         for peer in model.peers
     )
@@ -221,10 +221,10 @@ def _scope(model: ReportModel) -> list[str]:
     scope = model.scope
     facts = [
         ("Written by", f"afterimage {scope.tool_version}"),
-        ("Written at", render_time(scope.generated_at)),
+        ("Written at", render_utc(scope.generated_at)),
         ("Store", scope.store or "none asked"),
         ("Account", scope.account or "none asked"),
-        ("Time range", f"{render_time(scope.since)} to {render_time(scope.until)}"),
+        ("Time range", f"{render_utc(scope.since)} to {render_utc(scope.until)}"),
         ("Records", f"{scope.records:,} stored, the last {scope.records_looked_at:,} looked at"),
         ("Ask again", f"forensics show {model.instance.instance_id}"),
     ]

@@ -1,4 +1,4 @@
-"""The sentences both renderings print: headline, completeness, sizes, times.
+"""The sentences both renderings print: headline, completeness, sizes.
 
 Pure: model in, plain text out (not yet escaped for any sink). One place, so that Markdown and HTML
 say the same.
@@ -8,14 +8,8 @@ from __future__ import annotations
 
 from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow
+from forensics.moments import UNKNOWN, render_utc
 from forensics.report.model import HoleRow, PathRow, ReportModel, Verdict
-
-UNKNOWN = "not known"
-
-
-def render_time(at: str) -> str:
-    """A wire time for a person: milliseconds, UTC; `not known` where empty."""
-    return f"{at[:23]}Z" if at else UNKNOWN
 
 
 def render_bytes(count: int) -> str:
@@ -113,10 +107,10 @@ def instance_facts(row: InstanceRow) -> list[tuple[str, str]]:
         ("Account", row.account_id or UNKNOWN),
         ("Region, zone", ", ".join(filter(None, (row.region, row.availability_zone))) or UNKNOWN),
         ("Private address", row.private_ip or UNKNOWN),
-        ("Launched", render_time(row.launched_at)),
-        ("Ended", render_time(row.ended_at)),
-        ("First sign", render_time(row.first_seen_at)),
-        ("Last sign", render_time(row.last_sign_at)),
+        ("Launched", render_utc(row.launched_at)),
+        ("Ended", render_utc(row.ended_at)),
+        ("First sign", render_utc(row.first_seen_at)),
+        ("Last sign", render_utc(row.last_sign_at)),
         ("Said goodbye", "yes" if row.closed else "no"),
         ("Known from", ", ".join(row.sources) or UNKNOWN),
     ]

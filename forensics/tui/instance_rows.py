@@ -13,7 +13,7 @@ from typing import Final
 from rich.cells import set_cell_size
 
 from forensics.ledger.model import InstanceRow, InstanceState
-from forensics.moments import nanos_or_none, render_age, render_span
+from forensics.moments import NOTHING, nanos_or_none, render_age, render_span
 from forensics.safe_text import safe_text
 from shipper.wire.times import NANOS_PER_SECOND
 
@@ -150,10 +150,10 @@ def render_cells(row: InstanceRow, width: int, now_nanos: int, shift: int = 0) -
         "Instance": row.instance_id,
         "Heard": render_age(row.last_sign_at, now_nanos),
         "Age": render_age(row.launched_at or row.first_seen_at, now_nanos),
-        "Group": row.group or "-",
-        "Image": row.image_id or "-",
-        "Zone": row.availability_zone or "-",
-        "Last word": row.last_word[shift:] or ("" if shift else "-"),
+        "Group": row.group or NOTHING,
+        "Image": row.image_id or NOTHING,
+        "Zone": row.availability_zone or NOTHING,
+        "Last word": row.last_word[shift:] or ("" if shift else NOTHING),
     }
     return [
         set_cell_size(safe_text(texts[name][: size + 1], size + 1), size)

@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.moments import (
+    NOTHING,
+    UNKNOWN,
     nanos_or_none,
     parse_wish,
     render_age,
     render_moment,
+    render_second,
     render_short,
     render_span,
+    render_utc,
     seconds_between,
     shift_time,
 )
@@ -75,7 +79,18 @@ def test_moments_carry_their_zone() -> None:
     assert render_moment(at, TWO_AHEAD) == "2026-01-03 16:05:12.221+0200"
     assert render_short(at, dt.UTC) == "01-03 14:05:12.221"
     assert render_short(at, TWO_AHEAD) == "01-03 16:05:12.221"
-    assert render_moment("rubbish", dt.UTC) == "no time"
+
+
+def test_a_time_that_nobody_knows_has_one_word_in_sentences_and_one_in_columns() -> None:
+    """A reader must not wonder whether two words mean two things."""
+    at = "2026-01-03T14:05:12.221000000Z"
+    assert (render_utc(at), render_second(at)) == (
+        "2026-01-03T14:05:12.221Z",
+        "2026-01-03T14:05:12Z",
+    )
+    assert (render_moment("", dt.UTC), render_moment("rubbish", dt.UTC)) == (UNKNOWN, UNKNOWN)
+    assert render_utc("") == UNKNOWN
+    assert (render_second(""), render_age("", NOW)) == (NOTHING, NOTHING)
 
 
 def test_spans_and_ages_have_two_units_at_most() -> None:
@@ -83,7 +98,6 @@ def test_spans_and_ages_have_two_units_at_most() -> None:
     spans = [render_span(seconds) for seconds in (0.25, 5, 65, 11_520, 90_000)]
     assert spans == ["250 ms", "5 s", "1 m 05 s", "3 h 12 m", "1 d 01 h"]
     assert render_age("2026-01-03T14:26:00.000000000Z", NOW) == "4m"
-    assert render_age("", NOW) == "-"
 
 
 def test_insane_times_count_as_none() -> None:
