@@ -19,6 +19,7 @@ from forensics.evidence.ports import EvidenceStore
 from forensics.findings.finding import RECORDS_LOOKED_AT, Observed
 from forensics.findings.observed import read_last, read_observed
 from forensics.findings.rank import find_all
+from forensics.ledger.lifecycle import event_id
 from forensics.ledger.model import InstanceRow, SnapshotRow
 from forensics.quarantine.entries import (
     Answered,
@@ -44,7 +45,7 @@ from forensics.report.model import (
     TimelineRow,
     Verdict,
 )
-from forensics.store.protocol import Document, Query, Store
+from forensics.store.protocol import Cursor, Document, Query, Store
 from shipper.wire.times import format_time
 
 TIMELINE_RECORDS: Final = 300
@@ -148,18 +149,25 @@ async def _histogram(store: Store | None, row: InstanceRow) -> tuple[BarRow, ...
 
 
 def _timeline(observed: Observed) -> tuple[TimelineRow, ...]:
-    events = [
-        TimelineRow(
-            at=event.at,
-            origin=event.origin,
-            action=event.action,
-            text=event.message,
-            simulated=event.simulated,
+    """Records and events in the order of the store's pages, which is the order of `logs`."""
+    placed = [
+        (
+            Cursor(event.at, id=event_id(event)),
+            TimelineRow(
+                at=event.at,
+                origin=event.origin,
+                action=event.action,
+                text=event.message,
+                simulated=event.simulated,
+            ),
         )
         for event in observed.lifecycle
     ]
-    records = [_record_row(document) for document in observed.records[-TIMELINE_RECORDS:]]
-    return tuple(sorted((*events, *records), key=lambda entry: (entry.at, entry.id)))
+    placed += [
+        (document.cursor, _record_row(document))
+        for document in observed.records[-TIMELINE_RECORDS:]
+    ]
+    return tuple(row for _, row in sorted(placed, key=lambda place: place[0]))
 
 
 def _record_row(document: Document) -> TimelineRow:

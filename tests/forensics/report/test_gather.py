@@ -230,3 +230,17 @@ def test_the_picture_keeps_inside_its_frame_whatever_the_times() -> None:
         assert all(0 <= marker.x <= 960 for marker in chart.markers)
         assert all(0 <= bar.x and bar.height <= 120 for bar in chart.bars)
     assert build_chart([], []) is None
+
+
+async def test_lines_of_one_moment_stand_in_the_order_of_their_offsets(tmp_path: Path) -> None:
+    """Line 9 before line 10 though all have one time: an offset is a number, never its digits."""
+    lines = [f"{at(5)[:19]}Z order {number}" for number in range(120)]
+    file = StoreFile(tmp_path / "second.sqlite")
+    file.add_instance(DEAD, content_of(lines))
+    file.close()
+    store = await SqliteStore.open(tmp_path / "second.sqlite")
+
+    model = await gather_report(store, await _row(store, DEAD), None, now=NOW)
+
+    await store.close()
+    assert lines == [row.text for row in model.timeline if not row.is_event]
