@@ -36,7 +36,7 @@ authentication: listen on loopback, or behind something that has.
     show_default=True,
     help="Where to answer; port 0 takes a free one.",
 )
-@global_options
+@global_options("store")
 @click.pass_obj
 def collector(invocation: Invocation, listen: str) -> int:
     """Serve until SIGTERM or Ctrl-C."""
@@ -91,7 +91,7 @@ start fetches OpenSearch's archives (about 100 MB); the data stay for the next s
     type=click.Path(path_type=Path, file_okay=False),
     help="Where it keeps its data. Default: the user's data folder.",
 )
-@global_options
+@global_options()
 @click.pass_obj
 def up(_invocation: Invocation, port: int | None, heap: str, data: Path | None) -> int:
     """Start the node and wait."""
@@ -152,7 +152,7 @@ indices keep what they have.
 """,
 )
 @_replicas
-@global_options
+@global_options("store")
 @click.pass_obj
 def install(invocation: Invocation, replicas: int | None) -> int:
     """Install the templates."""
@@ -175,7 +175,7 @@ Say which index templates differ from what they should be. Exit code 1 if one do
 """,
 )
 @_replicas
-@global_options
+@global_options("store")
 @click.pass_obj
 def check(invocation: Invocation, replicas: int | None) -> int:
     """Compare the templates."""

@@ -28,7 +28,7 @@ terminal interface on the dead instance. Needs no account and no root; Ctrl-C le
     type=click.Path(path_type=Path, file_okay=False),
     help="A new or empty folder for everything. Default: one for temporary files.",
 )
-@global_options
+@global_options("store")
 @click.pass_obj
 def demo(invocation: Invocation, headless: bool, scenario: str, directory: Path | None) -> int:
     """Run the story; `--store` names an OpenSearch to use in place of a collector."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from forensics.cli.options import Invocation, global_options
+from forensics.cli.options import SETTINGS, Invocation, global_options
 
 SCHEMA = "afterimage.doctor/1"
 
@@ -19,7 +19,7 @@ who you are in which account and region, whether evidence can be written, and ho
 differ. Changes nothing. Exit code 1 if something that is configured does not work.
 """,
 )
-@global_options
+@global_options(*SETTINGS)
 @click.pass_obj
 def doctor(invocation: Invocation) -> int:
     """Check everything that the other commands rely on."""

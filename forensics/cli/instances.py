@@ -31,7 +31,7 @@ store does not. Newest sign first; times are UTC.
     type=click.Choice(STATES),
     help="Only those in this state; give it more than once for more.",
 )
-@global_options
+@global_options("store", "profile", "region")
 @click.pass_obj
 def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
     """List instances."""

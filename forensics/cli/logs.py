@@ -47,7 +47,7 @@ With --jsonl, or --json, each line is one JSON object: `schema`, `_id` and the s
 @click.option("--all", "everything", is_flag=True, help="Every line, from the first.")
 @click.option("--timeline", is_flag=True, help="With what AWS, quarantine and shipper did.")
 @click.option("--jsonl", is_flag=True, help="One JSON object a line.")
-@global_options
+@global_options("store", "profile", "region")
 @click.pass_obj
 def logs(
     invocation: Invocation,

@@ -21,7 +21,7 @@ from forensics.cli.failures import INTERRUPTED, from_click, report_bug, report_f
 from forensics.cli.group import SectionedGroup
 from forensics.cli.instances import instances
 from forensics.cli.logs import logs
-from forensics.cli.options import Invocation, global_options
+from forensics.cli.options import SETTINGS, Invocation, global_options
 from forensics.cli.output import narrate
 from forensics.cli.quarantine import quarantine
 from forensics.cli.raw import raw
@@ -55,7 +55,7 @@ stdout is data, stderr is narration. Times are UTC.
     subcommand_metavar="[ID] | COMMAND [ARGS]...",
 )
 @click.version_option(__version__, prog_name="forensics")
-@global_options
+@global_options(*SETTINGS)
 @click.pass_context
 def cli(context: click.Context) -> int:
     """The group; without a command it is the TUI."""

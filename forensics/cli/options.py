@@ -1,4 +1,4 @@
-"""The options that every command takes, before its name or after it, and what they were.
+"""The options that stand before any command's name, and after it where it uses them.
 
 In: click's parameters. Out: one `Invocation` for the whole call, from which `Settings` come. Import
 this as a command module does: it costs click and nothing else.
@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -55,54 +55,62 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
         setattr(invocation, str(parameter.name), value)
 
 
-_OPTIONS = (
-    click.option(
+SETTINGS: Final = ("store", "profile", "region", "evidence")
+"""The options that make `Settings`: a command offers those that it uses."""
+_ALWAYS: Final = ("json", "no_color")
+"""Manners, which every command has."""
+_OPTIONS: Final = {
+    "store": click.option(
         "--store",
         metavar="WHERE",
         expose_value=False,
         callback=_remember,
         help="sqlite:PATH, PATH or http(s)://HOST:PORT of the logs (AFTERIMAGE_STORE).",
     ),
-    click.option(
+    "profile": click.option(
         "--profile",
         metavar="NAME",
         expose_value=False,
         callback=_remember,
         help="AWS profile (AWS_PROFILE).",
     ),
-    click.option(
+    "region": click.option(
         "--region",
         metavar="NAME",
         expose_value=False,
         callback=_remember,
         help="AWS region (AWS_REGION, AWS_DEFAULT_REGION).",
     ),
-    click.option(
+    "evidence": click.option(
         "--evidence",
         metavar="DIR",
         expose_value=False,
         callback=_remember,
         help="Folder of journals and custody logs (AFTERIMAGE_EVIDENCE).",
     ),
-    click.option(
+    "json": click.option(
         "--json",
         is_flag=True,
         expose_value=False,
         callback=_remember,
         help="One JSON document on stdout, errors included.",
     ),
-    click.option(
+    "no_color": click.option(
         "--no-color",
         is_flag=True,
         expose_value=False,
         callback=_remember,
         help="No colour (NO_COLOR).",
     ),
-)
+}
 
 
-def global_options(command: Decorated) -> Decorated:
-    """Decorates a command, or the group, with the options that each of them takes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def global_options(*settings: str) -> Callable[[Decorated], Decorated]:
+    """Decorates a command, or the group, with the settings that it uses and with the manners."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for name in reversed((*settings, *_ALWAYS)):
+            command = _OPTIONS[name](command)
+        return command
+
+    return decorate

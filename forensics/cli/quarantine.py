@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from forensics.cli.options import Invocation, global_options
+from forensics.cli.options import SETTINGS, Invocation, global_options
 from forensics.errors import ForensicsError, RefusedError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ result to stdout; with --dry-run the plan is the result.
 @click.option("--confirm", metavar="ID", help="The instance's id again: yes, do it.")
 @click.option("--keep-running", is_flag=True, help="Isolate it, but do not stop it.")
 @click.option("--accept-outage", is_flag=True, help="Go on though too few healthy others are left.")
-@global_options
+@global_options(*SETTINGS)
 @click.pass_obj
 def quarantine(
     invocation: Invocation,

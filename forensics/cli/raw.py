@@ -41,7 +41,7 @@ Write the bytes of a file as the instance's shipper sent them: compare them with
 @click.option("--list", "list_paths", is_flag=True, help="List the files and what is stored.")
 @click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write here.")
 @click.option("--force", is_flag=True, help="Send bytes that are no text to a terminal too.")
-@global_options
+@global_options("store")
 @click.pass_obj
 def raw(
     invocation: Invocation,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from forensics.cli.options import Invocation, global_options
+from forensics.cli.options import SETTINGS, Invocation, global_options
 
 SCHEMA = "afterimage.report-files/1"
 
@@ -38,7 +38,7 @@ The HTML is one file without scripts or network, and prints well. Prints the pat
     show_default=True,
     help="Formats, separated by commas.",
 )
-@global_options
+@global_options(*SETTINGS)
 @click.pass_obj
 def report(invocation: Invocation, instance: str, folder: Path, formats: str) -> int:
     """Write the post-mortem."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forensics.cli.options import Invocation, global_options
+from forensics.cli.options import SETTINGS, Invocation, global_options
 
 if TYPE_CHECKING:
     from forensics.config import Settings
@@ -29,7 +29,7 @@ which are missing; its snapshots, its quarantine, what AWS says; and commands to
 """,
 )
 @click.argument("instance", metavar="ID")
-@global_options
+@global_options(*SETTINGS)
 @click.pass_obj
 def show(invocation: Invocation, instance: str) -> int:
     """Say what happened."""

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from forensics.cli.options import Invocation, global_options
+from forensics.cli.options import SETTINGS, Invocation, global_options
 from forensics.errors import UsageError
 
 
@@ -21,7 +21,7 @@ Open the terminal interface, on an instance if one is given. `forensics` alone d
 )
 @click.argument("instance", metavar="[ID]", required=False)
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal, for selecting.")
-@global_options
+@global_options(*SETTINGS)
 @click.pass_obj
 def tui(invocation: Invocation, instance: str | None = None, *, no_mouse: bool = False) -> int:
     """Open the terminal interface."""

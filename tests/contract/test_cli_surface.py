@@ -46,7 +46,25 @@ FIXED = {
 }
 """Commands and their own options: more may come, none of these may go."""
 
-EVERYWHERE = {"--store", "--profile", "--region", "--evidence", "--json", "--no-color"}
+EVERYWHERE = {"--json", "--no-color"}
+ACCOUNT = {"--profile", "--region"}
+SETTINGS = {"--store", *ACCOUNT, "--evidence"}
+USED = {
+    "instances": {"--store", *ACCOUNT},
+    "show": SETTINGS,
+    "logs": {"--store", *ACCOUNT},
+    "raw": {"--store"},
+    "quarantine": SETTINGS,
+    "report": SETTINGS,
+    "collector": {"--store"},
+    "opensearch up": set(),
+    "centre install": {"--store"},
+    "centre check": {"--store"},
+    "doctor": SETTINGS,
+    "demo": {"--store"},
+    TUI: SETTINGS,
+}
+"""The settings that each command uses, and so offers: no option that does nothing."""
 
 
 def _leaves(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -70,6 +88,17 @@ def test_commands_and_options_that_others_script_are_there(name: str) -> None:
     options = _options(COMMANDS[name])
 
     assert set() == (FIXED[name] | EVERYWHERE) - options
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_offers_the_settings_that_it_uses_and_no_other(name: str) -> None:
+    """`--profile` of a collector would be a promise that nothing keeps."""
+    assert USED[name] == _options(COMMANDS[name]) & SETTINGS
+
+
+def test_every_setting_may_stand_before_any_command() -> None:
+    """One line of the shell's history serves for all of them."""
+    assert set() == (SETTINGS | EVERYWHERE) - _options(cli)
 
 
 def test_every_command_is_fixed_here_and_stands_in_a_section() -> None:
