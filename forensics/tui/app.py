@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar, Final
 
 from textual.app import App
@@ -23,7 +24,7 @@ from forensics.tui.frame import Desk, Frame
 from forensics.tui.help_screen import Pane, build_calls, build_help
 from forensics.tui.instance_screen import InstanceScreen
 from forensics.tui.instances_screen import InstancesScreen
-from forensics.tui.log_work import unexpected
+from forensics.tui.log_work import start_worker, unexpected
 from forensics.tui.session import LiveSession, Session
 from forensics.tui.themes import DARK, LIGHT, THEMES
 
@@ -53,7 +54,7 @@ class AfterimageApp(App[int], inherit_bindings=False):
         """Show the instances, and the one that was asked for on top."""
         self.push_screen(InstancesScreen(self.desk))
         if self._instance_id is not None:
-            self.run_worker(self._open_named(self._instance_id), exit_on_error=False)
+            start_worker(self, partial(self._open_named, self._instance_id), "named")
 
     async def _open_named(self, text: str) -> None:
         from forensics.ledger.load import find_row

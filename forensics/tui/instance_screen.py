@@ -31,9 +31,9 @@ from forensics.tui.details import build_details
 from forensics.tui.frame import Desk, Frame, content
 from forensics.tui.histogram_view import HistogramView
 from forensics.tui.log_keys import LogKeys
-from forensics.tui.log_work import LogWork, unexpected
+from forensics.tui.log_work import LogWork, start_worker, unexpected
 from forensics.tui.modals import Question
-from forensics.tui.panels import build_facts, build_report, build_snapshots
+from forensics.tui.panels import build_facts, build_report, build_snapshots, known_snapshots
 from forensics.tui.text_pane import TextPane, wrap_words
 
 PANELS: Final = ("timeline", "snapshots", "facts", "report")
@@ -142,7 +142,7 @@ class InstanceScreen(Frame):
             except Exception as error:  # noqa: BLE001 - worker boundary: no library may end the TUI
                 self.show_trouble(unexpected(what, error))
 
-        self.run_worker(run(), group=what, exclusive=True, exit_on_error=False)
+        start_worker(self, run, what)
 
     async def _open_log(self) -> None:
         session, calls = self.desk.session, self.desk.calls
@@ -190,7 +190,7 @@ class InstanceScreen(Frame):
         """The ledger's facts go on too; what changes the answer asks for it anew."""
         before = self.row
         await self._fetch_row()
-        if before.state is not self.row.state:
+        if (before.state, before.case_id) != (self.row.state, self.row.case_id):
             self._ask("answer", self._fetch_answer)
 
     # --- showing -------------------------------------------------------------------------------
@@ -227,7 +227,9 @@ class InstanceScreen(Frame):
         self.query_one("#answer", Static).update(Content("\n").join(parts))
 
     def _show_tabs(self) -> None:
-        snapshots = len(self.row.snapshots)
+        snapshots = str(len(known_snapshots(self.row, self.report)))
+        if self.report is None:
+            snapshots = "…" if snapshots == "0" else f"{snapshots}…"
         names = []
         for number, panel in enumerate(PANELS, start=1):
             count = f" {snapshots}" if panel == "snapshots" else ""
@@ -236,7 +238,7 @@ class InstanceScreen(Frame):
         self.query_one("#tabs", Static).update(content(" ".join(names)))
 
     def _show_snapshots(self) -> None:
-        lines = build_snapshots(self.row, self.desk.zone)
+        lines = build_snapshots(self.row, self.report, self.desk.zone)
         self.query_one("#snapshots", TextPane).show_lines(lines, keep_place=True)
 
     def _show_facts(self) -> None:

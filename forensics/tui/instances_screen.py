@@ -22,7 +22,7 @@ from forensics.tui.cursor_view import CursorView
 from forensics.tui.frame import Desk, Frame, content
 from forensics.tui.instance_list import InstanceList
 from forensics.tui.instance_rows import SORTS, judge, render_heading, render_headline
-from forensics.tui.log_work import unexpected
+from forensics.tui.log_work import start_worker, unexpected
 from forensics.tui.modals import Question
 
 REFRESH_SECONDS: Final = 10.0
@@ -111,7 +111,7 @@ class InstancesScreen(Frame):
             return
         self._busy = True
         self.show_frame()
-        self.run_worker(self._fetch(), group="ledger", exclusive=True, exit_on_error=False)
+        start_worker(self, self._fetch, "ledger")
 
     async def _fetch(self) -> None:
         self._asked_at = time.monotonic()

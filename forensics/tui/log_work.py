@@ -8,9 +8,10 @@ at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 
+from textual.dom import DOMNode
 from textual.message import Message
 from textual.worker import Worker
 
@@ -59,7 +60,7 @@ class LogWork(CursorView):
                     self.call_next(self.read_missing)
 
         self.working = what
-        worker = self.run_worker(run(), group="window", exclusive=True, exit_on_error=False)
+        worker = start_worker(self, run, "window")
         self._work = worker
         self.post_message(self.Changed())
 
@@ -74,7 +75,7 @@ class LogWork(CursorView):
             except Exception as error:  # noqa: BLE001 - worker boundary, as above
                 self.fail(unexpected(what, error))
 
-        self.run_worker(run(), group=what, exclusive=True, exit_on_error=False)
+        start_worker(self, run, what)
 
     def fail(self, error: ForensicsError) -> None:
         """Show it, and don't ask again at once."""
@@ -105,6 +106,16 @@ class LogWork(CursorView):
     def say(self, text: str) -> None:
         """Tell the person something, once."""
         self.notify(safe_text(text, 500), markup=False)
+
+
+def start_worker(
+    owner: DOMNode, work: Callable[[], Coroutine[None, None, None]], group: str
+) -> Worker[None]:
+    """Run it on the event loop, in place of what the group runs.
+
+    It takes the function, not its coroutine: a worker that never starts would never await that.
+    """
+    return owner.run_worker(work, group=group, exclusive=True, exit_on_error=False)
 
 
 def unexpected(what: str, error: Exception) -> ForensicsError:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from forensics.ledger.model import InstanceRow
+from forensics.ledger.model import InstanceRow, SnapshotRow
 from forensics.moments import render_moment
 from forensics.report.model import ReportModel
 from forensics.tui.text_pane import Line
@@ -22,10 +22,17 @@ _ESCAPE: Final = re.compile(r"\\([^\w\s])")
 """Markdown's escapes, which a person reads past more easily if they are not there."""
 
 
-def build_snapshots(row: InstanceRow, zone: dt.tzinfo) -> list[Line]:
-    """Each snapshot with volume, time, case and tags."""
+def known_snapshots(row: InstanceRow, report: ReportModel | None) -> Sequence[SnapshotRow]:
+    """What EC2 says now; and those that the report took from the custody log."""
+    known = {one.snapshot_id for one in row.snapshots}
+    kept = report.snapshots if report is not None else ()
+    return (*row.snapshots, *(one for one in kept if one.snapshot_id not in known))
+
+
+def build_snapshots(row: InstanceRow, report: ReportModel | None, zone: dt.tzinfo) -> list[Line]:
+    """Each snapshot with volume, time, case and tags; and who was not asked for more."""
     lines: list[Line] = []
-    for one in row.snapshots:
+    for one in known_snapshots(row, report):
         lines.append(Line(f"{one.snapshot_id} · {one.state} · {one.size_gib} GiB", "head"))
         started = render_moment(one.started_at, zone)
         lines.append(Line(f"of volume {one.volume_id}, started {started}"))
@@ -33,12 +40,24 @@ def build_snapshots(row: InstanceRow, zone: dt.tzinfo) -> list[Line]:
             lines.append(Line(f"case {one.case_id}"))
         lines += [Line(f"  {name} = {one.tags[name]}", "dim") for name in sorted(one.tags)]
         lines.append(Line(""))
-    if not lines:
+    if not lines and report is not None:
         lines = [
-            Line("No snapshot of this instance's volumes is known."),
+            Line("Nobody who was asked knows a snapshot of this instance's volumes."),
             Line("forensics quarantine takes them; --dry-run shows how.", "dim"),
         ]
-    return lines
+    return [*lines, *(Line(text, "dim") for text in _unasked(row, report))]
+
+
+def _unasked(row: InstanceRow, report: ReportModel | None) -> list[str]:
+    """Who could know of more snapshots and was not heard: their silence is no answer."""
+    if report is None:
+        return ["The case's custody log is still being read."]
+    texts = []
+    if not report.scope.account and not {"ec2", "snapshots"} & set(row.sources):
+        texts.append("The account was not asked or did not answer: EC2 may know of more.")
+    if not row.case_id:
+        texts.append("No case of this instance is known, so no custody log was read.")
+    return [*texts, *(f"Not answered: {warning}" for warning in report.warnings)]
 
 
 def build_facts(row: InstanceRow) -> list[Line]:

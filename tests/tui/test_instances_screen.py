@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+
 import pytest
 
 from forensics.errors import UnreachableError
@@ -172,3 +175,20 @@ async def test_ten_thousand_instances_stay_quick() -> None:
             screen_text(pilot)
         listing.action_last()
         assert listing.cursor == 9_999
+
+
+async def test_leaving_while_a_refresh_begins_leaves_nothing_unawaited() -> None:
+    """`rrrrq` in one breath ends in order: a worker that never began holds no coroutine."""
+    session = FakeSession(rows=ALL)
+    app = AfterimageApp(session)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        async with app.run_test(size=(100, 24)) as pilot:
+            await wait_for_text(pilot, "4 of 6 need a look")
+            screen = app.screen
+            assert isinstance(screen, InstancesScreen)
+            screen.fetch()
+            screen.workers.cancel_all()  # before the event loop could start it
+            await pilot.press("q")
+        gc.collect()
+    assert [] == [str(one.message) for one in caught if one.category is RuntimeWarning]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from forensics.errors import ForensicsError
 from forensics.findings.finding import Finding
-from forensics.ledger.model import InstanceRow, InstanceState, Ledger
+from forensics.ledger.model import InstanceRow, InstanceState, Ledger, SnapshotRow
 from forensics.report.model import ReportModel, Scope
 from forensics.store.protocol import Bucket, Cursor, Document, Page, Query
 from forensics.tui.pager import EventSource
@@ -197,6 +197,8 @@ class FakeSession:
     source: EventSource = field(default_factory=lambda: VirtualStore(0))
     warnings: Sequence[str] = ()
     findings: Sequence[Finding] = ()
+    snapshots: Sequence[SnapshotRow] = ()
+    """What the custody log holds."""
     error: ForensicsError | None = None
     ledgers: int = 0
     shown: str = "sqlite:test.db"
@@ -227,6 +229,7 @@ class FakeSession:
         return ReportModel(
             case_id="", scope=scope, instance=row, findings=tuple(self.findings), completeness=(),
             timeline=(), timeline_left_out=0, histogram=(), last_words=(),
+            snapshots=tuple(self.snapshots),
         )  # fmt: skip
 
     async def close(self) -> None:
