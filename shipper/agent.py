@@ -53,6 +53,7 @@ IDLE_STATUS_SECONDS: Final = 5.0
 BUSY_HEARTBEAT_SECONDS: Final = 5.0
 IDLE_HEARTBEAT_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 60.0
+STATE_ERROR_SECONDS: Final = 60.0
 _JOIN_SECONDS: Final = 1.0
 _DRAINED: Final = 0
 _NOT_DRAINED: Final = 3
@@ -132,8 +133,10 @@ class Agent:
         self._told: dict[int, dict[str, int]] = {}
         """What the last heartbeat said of each source."""
         self._just_closed: list[dict[str, int]] = []
-        self._poll_at = self._rescan_at = self._checkpoint_at = 0.0
+        self._is_run_written = False
+        self._poll_at = self._rescan_at = self._checkpoint_at = self._write_run_at = 0.0
         """When each is due."""
+        self._tell_state_error_at = 0.0
         self._status_at = float("-inf")
         """When it was last written."""
         self._heartbeat_at = self._clock.monotonic()
@@ -189,7 +192,6 @@ class Agent:
     # ---- the loop
 
     def _begin(self) -> None:
-        self._state.append([Run(run=self._run, at=self._started_at)])
         self._log_senders.start()
         self._vitals_sender.start()
         self._vitals.put(self._writer.birth(self._now(), read_birth_facts(self._state.notices)))
@@ -197,15 +199,34 @@ class Agent:
         for source in self._tail.sources:
             for row in source.rows[source.published_rows :]:
                 self._vitals.put(row)
+        self._write_run()
+
+    def _write_run(self) -> None:
+        """Make the run's number durable, without which no vital goes: their ids hold it.
+
+        On a full disk the sources that are known already are shipped meanwhile.
+        """
+        now = self._clock.monotonic()
+        if self._is_run_written or now < self._write_run_at:
+            return
+        self._write_run_at = now + RESCAN_SECONDS
+        try:
+            self._state.append([Run(run=self._run, at=self._started_at)])
+        except StateError as error:
+            self._note_state_error(str(error))
+        else:
+            self._is_run_written = True
+            self._vitals.release()
 
     def _turn(self) -> None:
         """Once around: files, bodies, results, and what is due."""
+        self._write_run()
         try:
             self._look_at_files()
             self._logs.fill()
             self._close_settled()
         except StateError as error:  # a full disk: what needs no new row goes on
-            self._note_error(str(error))
+            self._note_state_error(str(error))
             self._rescan_at = self._clock.monotonic() + RESCAN_SECONDS
         self._take_results(DRAIN_POLL_SECONDS if self._phase == "draining" else POLL_SECONDS)
         self._beat()
@@ -241,7 +262,7 @@ class Agent:
         try:
             self._look_at_files()
         except StateError as error:
-            self._note_error(str(error))
+            self._note_state_error(str(error))
         self._tail.begin_drain()
         is_drained = self._turn_until(
             lambda: self._tail.is_drained and self._logs.is_idle and self._vitals.is_idle, deadline
@@ -332,6 +353,17 @@ class Agent:
         self._output = "retrying"
         self._last_error = error
 
+    def _note_state_error(self, error: str) -> None:
+        """The centre is well, the disk is not: said at once, and every minute that it lasts."""
+        self._last_error = error
+        if self._clock.monotonic() >= self._tell_state_error_at:
+            self._tell_state_error_at = self._clock.monotonic() + STATE_ERROR_SECONDS
+            narrate(
+                "warning",
+                f"{error}\nFiles that are known already are shipped; new ones wait until the disk"
+                " takes their rows. Nothing is lost while the files remain.",
+            )
+
     def _declare_gap(self, gap: Gap) -> None:
         where = show_path(gap.path)
         narrate("warning", f"{where}: bytes {gap.start} to {gap.end} not read: {gap.reason}")
@@ -390,7 +422,7 @@ class Agent:
         try:
             self._state.save_checkpoint(checkpoint)
         except OSError as error:  # the old one stays: more is read again after a crash
-            self._note_error(f"the checkpoint can't be written: {error}")
+            self._note_state_error(f"the checkpoint can't be written: {error}")
         else:
             self._is_dirty = False
 
@@ -398,7 +430,7 @@ class Agent:
         try:
             self._state.save_status(format_status(self.statistics()))
         except OSError as error:
-            self._note_error(f"status.json can't be written: {error}")
+            self._note_state_error(f"status.json can't be written: {error}")
 
     def _counters(self) -> Counters:
         return sum_counters(

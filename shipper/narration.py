@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Final, Literal
 
 Level = Literal["error", "warning", "info"]
@@ -24,8 +25,9 @@ def narrate(level: Level, text: str) -> None:
         word = "" if level == "info" else f"{level}: "
         first, *rest = _lines(text)
         lines = [f"shipper: {word}{first}", *rest]
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
-    sys.stderr.flush()
+    with suppress(OSError):  # words that the disk behind stderr refuses must not stop the shipping
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.flush()
 
 
 def printable(text: str) -> str:

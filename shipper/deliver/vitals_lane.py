@@ -56,6 +56,7 @@ class VitalsLane:
         self._make_source = make_source
         self._waiting: deque[Entry] = deque()
         self._under_way = False
+        self._is_held = True
 
     @property
     def is_idle(self) -> bool:
@@ -67,13 +68,18 @@ class VitalsLane:
         self._waiting.append(entry)
         self._send_next()
 
+    def release(self) -> None:
+        """Begin to send: from now on the run's number, which is in the ids, can't come again."""
+        self._is_held = False
+        self._send_next()
+
     def take_back(self) -> None:
         """The part under way is stored: send the next."""
         self._under_way = False
         self._send_next()
 
     def _send_next(self) -> None:
-        if self._under_way or not self._waiting:
+        if self._is_held or self._under_way or not self._waiting:
             return
         count = min(len(self._waiting), _PART_DOCUMENTS)
         entries = [self._waiting.popleft() for _ in range(count)]

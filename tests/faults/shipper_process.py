@@ -14,6 +14,13 @@ from pathlib import Path
 from typing import Self
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_LIMITED = """
+import resource, sys
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), hard))
+from shipper.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
 _EXIT_TIMEOUT_SECONDS = 90.0
 
 
@@ -43,15 +50,17 @@ class ShipperProcess:
         if self._process is not None:
             self.kill()
 
-    def start(self) -> None:
-        """Start it."""
+    def start(self, *, file_limit_bytes: int | None = None) -> int:
+        """Start it; its pid. With a limit no file grows beyond: a full disk, as it can see it."""
+        limited = [] if file_limit_bytes is None else ["-c", _LIMITED, str(file_limit_bytes)]
         with self.words.open("ab") as words:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "shipper", "run", "-c", str(self._config)],
+                [sys.executable, *(limited or ["-m", "shipper"]), "run", "-c", str(self._config)],
                 cwd=REPOSITORY,
                 stderr=words,
                 stdin=subprocess.DEVNULL,
             )
+        return self._process.pid
 
     def status_pid(self) -> int:
         """The process that wrote `status.json`; 0: none yet."""

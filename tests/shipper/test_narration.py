@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -59,3 +60,16 @@ def test_a_redirected_stderr_is_not_the_journal(tmp_path: Path) -> None:
 def test_nothing_that_a_terminal_obeys_passes(text: str, shown: str) -> None:
     """Control characters, direction marks and stray bytes become visible."""
     assert shown == printable(text)
+
+
+def test_a_stderr_that_takes_nothing_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk is full, say: shipping goes on without the words."""
+
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    full = Full()
+    monkeypatch.setattr("sys.stderr", full)
+    narrate("warning", "it goes on")
+    assert "shipper: warning: it goes on\n" == full.getvalue()
