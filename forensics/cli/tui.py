@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -33,6 +34,8 @@ def tui(invocation: Invocation, instance: str | None = None, *, no_mouse: bool =
             next_step=f"use: {what} (also with --json); `forensics --help` lists the rest",
         )
     settings = invocation.settings()
+    if invocation.no_color:
+        os.environ["NO_COLOR"] = "1"  # where Textual looks
     from forensics.tui.app import run_tui
 
     return run_tui(settings, instance, mouse=not no_mouse)

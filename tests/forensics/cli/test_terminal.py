@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -132,6 +133,23 @@ def test_an_id_alone_opens_the_interface_on_that_instance(store: Path) -> None:
     terminal.press("qq")
 
     assert 0 == terminal.finish()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("flags", "is_colored"), [((), True), (("--no-color",), False)])
+def test_the_interface_hears_no_color_too(
+    store: Path,
+    flags: tuple[str, ...],
+    is_colored: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """`--no-color` leaves greys alone, as NO_COLOR does."""
+    terminal = Terminal(DEAD, "--store", str(store), *flags, COLORTERM="truecolor")
+    terminal.wait_for(b"Memory ran out")
+    terminal.press("qq")
+    assert 0 == terminal.finish()
+
+    shades = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)", terminal.seen)
+    assert is_colored == any(len(set(shade)) > 1 for shade in shades)
 
 
 @pytest.mark.slow
