@@ -17,6 +17,7 @@ from forensics.moments import render_short, render_span, seconds_between
 from forensics.safe_text import safe_text
 from forensics.store.protocol import Document
 from forensics.tui.window import Gap, Row
+from shipper.wire.record import find_level
 
 LETTERS: Final = {
     "trace": "T", "debug": "D", "info": "I", "notice": "N", "warn": "W", "error": "E",
@@ -28,6 +29,14 @@ SKEW_SECONDS: Final = 300
 _WIDE: Final = 90
 _WORD: Final = re.compile(r"[^\W_]+")
 _DAY_TO_MINUTE: Final = 16
+_TO_SECOND: Final = 19
+_PREFIX_CHARACTERS: Final = 80
+_ISO: Final = re.compile(
+    r"\[?(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?( ?Z| ?UTC| ?[+-]\d\d:?\d\d)?\]?(?!\S)"
+)
+_SYSLOG: Final = re.compile(r"([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d)(?!\S)")
+_LEVEL: Final = re.compile(r"[\[(<|]?[A-Za-z]+[\])>|]?:?|level=\w+")
+_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
 class Piece(NamedTuple):
@@ -75,6 +84,53 @@ def is_skewed(document: Document) -> bool:
     return abs(seconds_between(at, created)) > SKEW_SECONDS
 
 
+def without_prefix(document: Document) -> str:
+    """The message without the time and level that the row's own columns show already.
+
+    Only a time that is the event's to the second goes, and behind it only the event's level.
+    """
+    message = document.message
+    rest = _after_time(message, document.timestamp)
+    if document.family != "logs" or rest is None:
+        return message
+    word, _, after = rest.partition(" ")
+    level = find_level(word.encode("utf-8", "replace"))
+    if (
+        _LEVEL.fullmatch(word)
+        and document.level
+        and level == b'"log.level":"%b",' % document.level.encode()
+    ):
+        rest = after.lstrip(" ")
+    return rest or message
+
+
+def _after_time(message: str, timestamp: str) -> str | None:
+    """What follows the time that the message begins with; None: there is none, or another."""
+    start = message[:_PREFIX_CHARACTERS]
+    if (match := _ISO.match(start)) is not None:
+        day, clock, zone = match.groups()
+        own = _to_second(f"{day}T{clock}", (zone or "").strip())
+        is_same = own == timestamp[:_TO_SECOND]
+    elif (match := _SYSLOG.match(start)) is not None:
+        name, day, clock = match.groups()
+        month = _MONTHS.find(name) // 3 + 1
+        is_same = f"{month:02d}-{int(day):02d}T{clock}" == timestamp[5:_TO_SECOND]
+    else:
+        return None
+    return message[match.end() :].lstrip(" ") if is_same else None
+
+
+def _to_second(text: str, zone: str) -> str:
+    """An ISO time to the second, in UTC; as it stands where it names no zone."""
+    if zone in ("", "Z", "UTC"):
+        return text
+    try:
+        local = dt.datetime.fromisoformat(f"{text}{zone}")
+        return local.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError):
+        return ""
+
+
 def render_row(
     row: Row | None, width: int, *, zone: dt.tzinfo, words: Sequence[str] = (), shift: int = 0
 ) -> list[Piece]:
@@ -95,8 +151,9 @@ def render_row(
         Piece(f" {source} ", "dim"),
     ]
     room = max(1, width - sum(cell_len(piece.text) for piece in head))
+    text = without_prefix(row)
     # What can't show is not made safe: a line of a megabyte costs as much as a short one.
-    message = safe_text(row.message[: shift + room + 1], shift + room + 1)[shift:]
+    message = safe_text(text[: shift + room + 1], shift + room + 1)[shift:]
     simulated = row.fields.get("afterimage.simulated")
     if simulated is True or simulated == "true":
         message = f"[simulated] {message}"
