@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from rich.segment import Segment
 from textual.strip import Strip
 
-from forensics.ledger.model import InstanceRow
+from forensics.ledger.model import InstanceRow, InstanceState
 from forensics.tui.cursor_view import CursorView
 from forensics.tui.instance_rows import (
     SORTS,
@@ -63,6 +63,11 @@ class InstanceList(CursorView):
         """The row under the cursor."""
         return self.shown[self.cursor] if self.cursor < len(self.shown) else None
 
+    @property
+    def row_width(self) -> int:
+        """How many cells a row has beside the cursor's mark."""
+        return max(0, self.size.width - 1)
+
     def show_rows(self, rows: Sequence[InstanceRow]) -> None:
         """Other rows, or other facts about them."""
         self.rows = rows
@@ -106,6 +111,8 @@ class InstanceList(CursorView):
         kinds[0] = _KINDS[row.state]
         if judge(row, self.now_nanos).need not in (Need.NONE, Need.QUARANTINED):
             kinds[2] = "urgent"
+            if row.state in (InstanceState.RUNNING, InstanceState.PENDING):
+                kinds[0] = "urgent"
         return [
             Segment(f"{cell} ", self.get_component_rich_style(f"list--{kind}", partial=True))
             for cell, kind in zip(cells, kinds, strict=True)

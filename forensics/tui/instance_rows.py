@@ -15,6 +15,7 @@ from rich.cells import set_cell_size
 from forensics.ledger.model import InstanceRow, InstanceState
 from forensics.moments import NOTHING, nanos_or_none, render_age, render_span
 from forensics.safe_text import safe_text
+from shipper.wire.record import find_level
 from shipper.wire.times import NANOS_PER_SECOND
 
 SILENT_SECONDS: Final = 120
@@ -30,7 +31,8 @@ STATE_LETTERS: Final = {
 }
 SORTS: Final = ("needs a look", "last sign", "age", "group", "image", "id")
 
-_WIDE: Final = 120
+_WIDE: Final = 116
+"""Cells of a row on a screen of 120: cursor mark and scrollbar take some."""
 
 
 class Need(IntEnum):
@@ -39,8 +41,9 @@ class Need(IntEnum):
     QUARANTINED = 0
     SILENT = 1
     NO_GOODBYE = 2
-    UNHEARD = 3
-    NONE = 4
+    BAD_END = 3
+    UNHEARD = 4
+    NONE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,32 @@ def judge(row: InstanceRow, now_nanos: int) -> Look:
             look = Look(Need.UNHEARD, "no shipper was ever heard from it")
         elif is_silent and not row.closed:
             look = Look(Need.SILENT, f"should be running, but silent for {span}")
+    elif row.state is InstanceState.TERMINATED and row.closed and has_bad_last_word(row):
+        look = Look(Need.BAD_END, f"{row.state}, its last word an error, last heard {span} ago")
     elif last is not None and not row.closed:
         if row.state in (InstanceState.TERMINATED, InstanceState.STOPPED):
             look = Look(Need.NO_GOODBYE, f"{row.state} without a goodbye, last heard {span} ago")
         elif is_silent:
             look = Look(Need.NO_GOODBYE, f"silent for {span}, without a goodbye")
     return look
+
+
+def has_bad_last_word(row: InstanceRow) -> bool:
+    """Whether the last log line names itself an error or worse, by the shipper's own rule."""
+    level = find_level(row.last_word.encode("utf-8", "replace"))
+    return any(level == b'"log.level":"%b",' % bad for bad in (b"error", b"critical"))
+
+
+def render_state(row: InstanceRow, now_nanos: int) -> str:
+    """Letter and state; `R silent 5m` where a running instance is not heard any more."""
+    letter = STATE_LETTERS[row.state]
+    match judge(row, now_nanos).need:
+        case Need.SILENT:
+            return f"{letter} silent {render_age(row.last_sign_at, now_nanos)}"
+        case Need.UNHEARD:
+            return f"{letter} never heard"
+        case _:
+            return f"{letter} {row.state}"
 
 
 def render_headline(rows: Sequence[InstanceRow], now_nanos: int) -> tuple[str, str]:
@@ -86,6 +109,7 @@ def render_headline(rows: Sequence[InstanceRow], now_nanos: int) -> tuple[str, s
         Need.QUARANTINED: "quarantined",
         Need.SILENT: "silent though running",
         Need.NO_GOODBYE: "ended without a goodbye",
+        Need.BAD_END: "ended with an error",
         Need.UNHEARD: "never heard",
     }
     counts = [(word, sum(look.need is need for look, _ in urgent)) for need, word in words.items()]
@@ -146,7 +170,7 @@ def render_heading(width: int) -> str:
 def render_cells(row: InstanceRow, width: int, now_nanos: int, shift: int = 0) -> list[str]:
     """The row's cells, safe and as wide as their columns."""
     texts = {
-        "State": f"{STATE_LETTERS[row.state]} {row.state}",
+        "State": render_state(row, now_nanos),
         "Instance": row.instance_id,
         "Heard": render_age(row.last_sign_at, now_nanos),
         "Age": render_age(row.launched_at or row.first_seen_at, now_nanos),

@@ -42,7 +42,7 @@ class InstancesScreen(Frame):
                       display: none; }
         & #warnings.shown { display: block; }
         & #states { color: $text-muted; }
-        & #heading { color: $text-primary; text-style: bold; padding: 0 2; }
+        & #heading { color: $text-primary; text-style: bold; }
         & InstanceList { height: 1fr; }
         & #preview { height: 4; padding: 0 1; background: $surface; }
     }
@@ -168,8 +168,8 @@ class InstancesScreen(Frame):
         self.query_one("#states", Static).update(
             content(f"{''.join(chips)}  s by {self.listing.sort}{self._search_text()}")
         )
-        width = self.size.width - 4
-        self.query_one("#heading", Static).update(content(render_heading(max(0, width))))
+        width = self.listing.row_width
+        self.query_one("#heading", Static).update(content(render_heading(width)))
 
     def _search_text(self) -> str:
         if not self.listing.search:
@@ -204,7 +204,7 @@ class InstancesScreen(Frame):
     def on_resize(self) -> None:
         """See `Frame.on_resize`."""
         super().on_resize()
-        self._show_states()
+        self.call_after_refresh(self._show_states)  # the heading is as wide as the list then is
         self._show_preview()
 
     def on_cursor_view_cursor_moved(self, event: CursorView.CursorMoved) -> None:

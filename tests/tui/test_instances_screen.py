@@ -43,6 +43,40 @@ def test_who_needs_a_look_is_judged_by_state_silence_and_goodbye() -> None:
     assert judge(SILENT, NOW).why == "should be running, but silent for 10 m 00 s"
 
 
+def test_a_silent_row_says_so_itself() -> None:
+    """The headline's count can be found in the list, also without colour."""
+    silent = [render_cells(row, 100, NOW)[0].rstrip() for row in (SILENT, UNHEARD, RUNNING, GONE)]
+    assert ["R silent 10m", "R never heard", "R running", "T terminated"] == silent
+
+
+def test_an_end_with_an_error_needs_a_look_although_goodbye_was_said() -> None:
+    """A shutdown in order after a fatal line is no calm end."""
+    bad = instance(
+        4, state=InstanceState.TERMINATED, closed=True, last_word="2026-01-03 ERROR disk full"
+    )
+    look = judge(bad, NOW)
+    assert Need.BAD_END == look.need
+    assert "its last word an error" in look.why
+    assert "1 ended with an error" in render_headline([bad], NOW)[0]
+
+
+@pytest.mark.parametrize(("columns", "is_shown"), [(100, False), (120, True)])
+async def test_the_image_has_a_column_where_there_is_room(
+    columns: int,
+    is_shown: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """And every heading stands above its cells."""
+    app = AfterimageApp(FakeSession(rows=ALL))
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await wait_for_text(pilot, "4 of 6 need a look")
+        lines = screen_text(pilot).split("\n")
+        heading = next(line for line in lines if line.startswith(" State"))
+        row = next(line for line in lines if SILENT.instance_id in line and "silent" in line[:20])
+        assert is_shown == ("Image" in heading)
+        assert heading.index("Instance") == row.index(SILENT.instance_id)
+        assert heading.index("Last word") == row.index("MemoryError")
+
+
 def test_the_headline_is_the_answer() -> None:
     """How many, why, and the most urgent one with its last word."""
     first, second = render_headline(ALL, NOW)
