@@ -18,7 +18,7 @@ from forensics.findings.finding import (
     record_reference,
 )
 from forensics.findings.memory_exhausted import is_memory_error
-from forensics.findings.nearness import is_near_the_end
+from forensics.findings.nearness import is_alive, is_near_the_end
 from forensics.store.protocol import Document
 
 _TRACEBACK: Final = re.compile(r"\bTraceback \(most recent call last\)")
@@ -40,6 +40,7 @@ _EXCEPTION: Final = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrup
 def find_fatal_error(observed: Observed) -> Finding | None:
     """The last traceback, panic or critical line before the end; else the last error line."""
     fallback: Document | None = None
+    last_error: Document | None = None
     for index in range(len(observed.records) - 1, -1, -1):
         record = observed.records[index]
         if _TRACEBACK.search(record.message):
@@ -51,14 +52,20 @@ def find_fatal_error(observed: Observed) -> Finding | None:
             return _finding(observed, "a crash", (record,), weight=92)
         if record.level == "critical" and not is_memory_error(record.message):
             return _finding(observed, "a critical error", (record,), weight=85)
-        if fallback is None and record.level == "error" and not is_memory_error(record.message):
-            fallback = record
+        if record.level == "error":
+            last_error = last_error or record
+            if fallback is None and not is_memory_error(record.message):
+                fallback = record
     if fallback is None or not is_near_the_end(fallback.timestamp, observed):
         return None
+    # Lines on memory are memory_exhausted's; the last line is then another than this one.
+    which = "line" if fallback is last_error else "line, but for those on memory,"
+    alive = is_alive(observed)
     return Finding(
         name="fatal_error",
-        title="An error near the end",
-        statement=f"The last line at level error says: {fallback.message[:200]}",
+        title="An error, so far" if alive else "An error near the end",
+        statement=f"The last {which} at level error{' so far' * alive} says: "
+        f"{fallback.message[:200]}",
         confidence=Confidence.POSSIBLE,
         weight=40,
         evidence=(record_reference(fallback),),
@@ -72,6 +79,7 @@ def _finding(
     near = is_near_the_end(last.timestamp, observed)
     said = last.message.strip()[:200]
     when = "shortly before its last word" if near else "well before its last word"
+    when += " so far" * is_alive(observed)
     unique = {record.id: record for record in records}
     return Finding(
         name="fatal_error",

@@ -7,7 +7,7 @@ count; a line that merely speaks of memory ("memory usage 91%") is no evidence.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from forensics.findings.finding import (
     Confidence,
@@ -17,7 +17,7 @@ from forensics.findings.finding import (
     event_reference,
     record_reference,
 )
-from forensics.findings.nearness import is_near_the_end
+from forensics.findings.nearness import is_alive, is_near_the_end
 
 _KERNEL: Final = re.compile(
     r"\b(?:invoked oom-killer"
@@ -36,71 +36,84 @@ _RUNTIME: Final = re.compile(
     r"|\bSystem\.OutOfMemoryException\b"
     r"|\bmemory allocation of \d+ bytes failed\b"
 )
-_INDIRECT: Final = re.compile(
+_KILLED: Final = re.compile(
     r"\b(?:exit(?:ed)?(?: with)?(?: code| status)?[ :=]+137\b"
-    r"|status=137\b|code=137\b|exitCode[\"']?\s*[:=]\s*137\b"
-    r"|OOMKilled\b|oom-kill\b|out of memory\b"
-    r"|(?:errno 12|ENOMEM)\b|Cannot allocate memory\b)",
+    r"|status=137\b|code=137\b|exitCode[\"']?\s*[:=]\s*137\b)",
     re.IGNORECASE,
 )
+_REPORTED: Final = re.compile(r"\b(?:OOMKilled|oom-kill|out of memory)\b", re.IGNORECASE)
+_REFUSED: Final = re.compile(r"\b(?:errno 12|ENOMEM|Cannot allocate memory)\b", re.IGNORECASE)
+
+
+class _Rule(NamedTuple):
+    pattern: re.Pattern[str]
+    statement: str
+    """What the words say and no more; the time is put behind it."""
+    is_direct: bool
+
+
+# In the order of what they are worth; the first that a text matches is what it is evidence of.
+_RULES: Final = (
+    _Rule(_KERNEL, "The kernel's OOM killer killed a process", is_direct=True),
+    _Rule(_RUNTIME, "A program could not get the memory that it asked for", is_direct=True),
+    _Rule(
+        _KILLED,
+        "A program exited with status 137, as one does that was killed (for its memory, or by "
+        "somebody)",
+        is_direct=False,
+    ),
+    _Rule(_REPORTED, "A line reports that something ran out of memory", is_direct=False),
+    _Rule(
+        _REFUSED,
+        "The system refused a program memory (ENOMEM); what came of that is not said",
+        is_direct=False,
+    ),
+)
 _EVIDENCE_LIMIT: Final = 5
-_ANY_OF_IT: Final = re.compile(r"mem|alloc|oom|137", re.IGNORECASE)
+_ANY_OF_IT: Final = re.compile(r"mem|alloc|oom|137|errno 12", re.IGNORECASE)
 
 
 def is_memory_error(text: str) -> bool:
     """Whether this tells of memory that ran out: this finding's to say, and no other's."""
-    return any(pattern.search(text) for pattern in (_KERNEL, _RUNTIME, _INDIRECT))
+    return _rule_of(text) is not None
 
 
 def find_memory_exhausted(observed: Observed) -> Finding | None:
     """Memory ran out, if a kernel, a runtime or an exit status says so."""
-    kernel: list[Reference] = []
-    runtime: list[Reference] = []
-    indirect: list[Reference] = []
+    found: dict[_Rule, list[Reference]] = {rule: [] for rule in _RULES}
     for record in reversed(observed.records):
-        _sort_in(record.message, record_reference(record), kernel, runtime, indirect)
+        if rule := _rule_of(record.message):
+            found[rule].append(record_reference(record))
     for event in reversed(observed.lifecycle):
-        _sort_in(event.message, event_reference(event), kernel, runtime, indirect)
-    direct = [*kernel, *runtime]
+        if rule := _rule_of(event.message):
+            found[rule].append(event_reference(event))
+    direct = [ref for rule, refs in found.items() if rule.is_direct for ref in refs]
+    indirect = [ref for rule, refs in found.items() if not rule.is_direct for ref in refs]
     if not direct and not indirect:
         return None
     near = any(is_near_the_end(reference.at, observed) for reference in direct or indirect)
     if direct and near:
-        confidence = Confidence.CERTAIN if kernel else Confidence.LIKELY
+        confidence = Confidence.CERTAIN if found[_RULES[0]] else Confidence.LIKELY
     else:
         confidence = Confidence.POSSIBLE
-    evidence = [*direct, *indirect][:_EVIDENCE_LIMIT]
+    heaviest = next(rule for rule, refs in found.items() if refs)
     return Finding(
         name="memory_exhausted",
         title="Memory ran out",
-        statement=_statement(kernel, runtime, near=near),
+        statement=f"{heaviest.statement}, {_when(observed, near=near)}.",
         confidence=confidence,
         weight={Confidence.CERTAIN: 100, Confidence.LIKELY: 95}.get(confidence, 50),
-        evidence=tuple(evidence),
+        evidence=tuple([*direct, *indirect][:_EVIDENCE_LIMIT]),
     )
 
 
-def _sort_in(
-    text: str,
-    reference: Reference,
-    kernel: list[Reference],
-    runtime: list[Reference],
-    indirect: list[Reference],
-) -> None:
+def _rule_of(text: str) -> _Rule | None:
     if _ANY_OF_IT.search(text) is None:
-        return
-    if _KERNEL.search(text) is not None:
-        kernel.append(reference)
-    elif _RUNTIME.search(text) is not None:
-        runtime.append(reference)
-    elif _INDIRECT.search(text) is not None:
-        indirect.append(reference)
+        return None
+    return next((rule for rule in _RULES if rule.pattern.search(text)), None)
 
 
-def _statement(kernel: list[Reference], runtime: list[Reference], *, near: bool) -> str:
-    when = "at the end of its life" if near else "well before its end"
-    if kernel:
-        return f"The kernel's OOM killer ended a process {when}."
-    if runtime:
-        return f"A program could not get the memory that it asked for, {when}."
-    return f"A program ended as one killed for its memory does (137, ENOMEM), {when}."
+def _when(observed: Observed, *, near: bool) -> str:
+    if is_alive(observed):
+        return "shortly before its last word so far" if near else "well before its last word so far"
+    return "shortly before its last word" if near else "well before its last word"

@@ -14,6 +14,18 @@ NEAR_SECONDS: Final = 300
 """Evidence within this time of the last word counts as said at the end."""
 
 
+SILENT_SECONDS: Final = 300
+"""A living instance that gave no sign for this long counts as silent."""
+
+
+def is_alive(observed: Observed) -> bool:
+    """Whether signs of life still arrive: what was found is found so far, and ended nothing."""
+    instance = observed.instance
+    if observed.ended or instance.closed or not instance.last_sign_at:
+        return False
+    return seconds_between(instance.last_sign_at, observed.now) <= SILENT_SECONDS
+
+
 def last_time(observed: Observed) -> str:
     """The last record's time, or the last word's, or empty."""
     if observed.records:

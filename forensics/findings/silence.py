@@ -16,11 +16,8 @@ from forensics.findings.finding import (
     Reference,
     record_reference,
 )
-from forensics.findings.nearness import seconds_between
+from forensics.findings.nearness import SILENT_SECONDS, seconds_between
 from forensics.ledger.model import InstanceState
-
-SILENT_SECONDS: Final = 300
-"""A living instance that gave no sign for this long counts as silent."""
 
 _LIVING: Final = frozenset((InstanceState.RUNNING, InstanceState.UNKNOWN))
 
@@ -35,7 +32,7 @@ def find_silence(observed: Observed) -> Finding | None:
         return None
     return Finding(
         name="silence",
-        title="It ended without a goodbye",
+        title="It ended without a goodbye" if observed.ended else "It went silent",
         statement=f"No closing record came after its last sign of life. {_tail(observed)}",
         confidence=Confidence.CERTAIN if observed.ended else Confidence.LIKELY,
         weight=30,

@@ -255,3 +255,56 @@ def test_no_text_makes_a_finding_without_evidence(messages: list[str]) -> None:
 
 def _names(findings: tuple[Finding, ...]) -> list[str]:
     return [finding.name for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("fork: Cannot allocate memory", "refused a program memory (ENOMEM)"),
+        ("worker exited with code 137", "exited with status 137"),
+        ("kubelet: reason OOMKilled", "A line reports"),
+    ],
+)
+@pytest.mark.parametrize("state", [InstanceState.RUNNING, InstanceState.TERMINATED])
+def test_each_kind_of_memory_line_has_its_own_statement(
+    line: str, words: str, state: InstanceState
+) -> None:
+    """What was not seen is not said: no 137 of an ENOMEM, no end of what still gives signs."""
+    finding = find_memory_exhausted(observe(line, state=state, now=at(5)))
+
+    assert finding is not None
+    assert words in finding.statement
+    assert ("137" in line) == ("137" in finding.statement)
+    assert (state is InstanceState.RUNNING) == ("so far" in finding.statement)
+    assert "end of its life" not in finding.statement
+
+
+def test_an_error_on_a_living_instance_is_one_so_far() -> None:
+    """Signs still arrive: nothing is called its end, and the next error may come."""
+    found = find_all(
+        observe(
+            record("boom 4", level="error"),
+            record("boom 5", level="error", second=1),
+            state=InstanceState.RUNNING,
+            now=at(5),
+        )
+    )
+
+    assert [("An error, so far", "The last line at level error so far says: boom 5")] == [
+        (finding.title, finding.statement) for finding in found
+    ]
+
+
+def test_the_last_error_line_is_called_so_only_if_it_is() -> None:
+    """A later line on memory is the other finding's; this one then says that it leaves it out."""
+    finding = find_fatal_error(
+        observe(
+            record("boom 5", level="error"),
+            record("Cannot allocate memory", level="error", second=1),
+        )
+    )
+
+    assert finding is not None
+    assert "The last line, but for those on memory, at level error says: boom 5" == (
+        finding.statement
+    )
