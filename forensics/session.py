@@ -77,6 +77,7 @@ class Session:
             peers=self._peers,
             warnings=self._ledger.warnings,
             account=self._ledger.caller.shown if self._ledger.caller else "",
+            evidence_location=str(self.settings.evidence),
         )
 
     async def open_store(self, purpose: str) -> Store | None:

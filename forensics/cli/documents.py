@@ -11,7 +11,12 @@ from typing import Any
 from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow, LifecycleEvent, SnapshotRow
 from forensics.report.model import PathRow, ReportModel
-from forensics.report.words import render_completeness, render_headline, render_source
+from forensics.report.words import (
+    render_completeness,
+    render_headline,
+    render_quarantine,
+    render_source,
+)
 from forensics.store.protocol import Document
 
 INSTANCES_SCHEMA = "afterimage.instances/1"
@@ -95,6 +100,7 @@ def show_document(model: ReportModel, next_commands: list[str]) -> dict[str, Any
         "quarantine": {
             "case_id": model.case_id,
             "outcome": model.quarantine,
+            "statement": render_quarantine(model),
             "reasons": list(model.quarantine_reasons),
         },
         "snapshots": [snapshot_document(snapshot) for snapshot in model.snapshots],

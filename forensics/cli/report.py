@@ -42,15 +42,19 @@ The HTML is one file without scripts or network, and prints well. Prints the pat
 @click.pass_obj
 def report(invocation: Invocation, instance: str, folder: Path, formats: str) -> int:
     """Write the post-mortem."""
-    from forensics.cli.output import warn_each, write_json, write_line
+    from forensics.cli.output import narrate, warn_each, write_json, write_line
     from forensics.cli.session import gather_model, run_async
-    from forensics.report.write import parse_formats, write_report
+    from forensics.report.write import parse_formats, report_path, write_report
     from forensics.safe_text import safe_text
 
     wanted = parse_formats(formats)
     model = run_async(gather_model(invocation.settings(), instance))
     warn_each(model.warnings)
+    named = [report_path(model.instance.instance_id, folder, form) for form in wanted]
+    older = [path for path in named if path.exists()]
     paths = write_report(model, folder, wanted)
+    for path in older:
+        narrate(f"replaced the older {path}")
     if invocation.json:
         write_json(
             SCHEMA,

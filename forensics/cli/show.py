@@ -108,14 +108,16 @@ def _source_lines(model: ReportModel) -> Iterator[str]:
 
 def _kept_lines(model: ReportModel) -> Iterator[str]:
     from forensics.moments import render_utc
+    from forensics.report.words import render_quarantine, render_snapshots
     from forensics.safe_text import safe_text
 
-    case = f"case {model.case_id}: {model.quarantine or 'not finished'}" if model.case_id else ""
-    yield safe_text(f"  Quarantine: {case or 'none'}")
+    case = f"case {model.case_id}: " if model.case_id else ""
+    yield safe_text(f"  Quarantine: {case}{render_quarantine(model)}")
     for reason in model.quarantine_reasons:
         yield f"    because: {safe_text(reason)}"
     if not model.snapshots:
-        yield "  Snapshots: none known"
+        count = render_snapshots(model)
+        yield safe_text(f"  Snapshots: {'none known' if count == '0' else count}")
     for snapshot in model.snapshots:
         yield safe_text(
             f"  {snapshot.snapshot_id} of {snapshot.volume_id}, {snapshot.size_gib} GiB, "

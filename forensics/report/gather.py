@@ -10,33 +10,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from forensics import __version__
-from forensics.errors import ForensicsError
-from forensics.evidence.custody import CustodyEntry, CustodyLog
 from forensics.evidence.ports import EvidenceStore
 from forensics.findings.finding import RECORDS_LOOKED_AT, Observed
 from forensics.findings.observed import read_last, read_observed
 from forensics.findings.rank import find_all
 from forensics.ledger.lifecycle import event_id
-from forensics.ledger.model import InstanceRow, SnapshotRow
-from forensics.quarantine.entries import (
-    Answered,
-    Failed,
-    Intended,
-    Joined,
-    JournalEntry,
-    RunEnded,
-    StepEnded,
-)
-from forensics.quarantine.journal import Journal
+from forensics.ledger.model import InstanceRow
+from forensics.report.case_papers import CasePapers, collect_snapshots
 from forensics.report.completeness import read_completeness
 from forensics.report.model import (
     BarRow,
-    CustodyRow,
-    EvidenceRow,
-    JournalRow,
     LastWords,
     PathRow,
     PeerRow,
@@ -79,6 +65,7 @@ async def gather_report(
     peers: Sequence[InstanceRow] = (),
     warnings: Sequence[str] = (),
     account: str = "",
+    evidence_location: str = "",
     now: str = "",
 ) -> ReportModel:
     """The report of one instance.
@@ -90,13 +77,16 @@ async def gather_report(
         peers: rows among which those of the same image and group are taken.
         warnings: what could not be asked while the ledger was loaded.
         account: account, region and caller, for the reader.
+        evidence_location: where the evidence is, for the reader.
         now: when it is made; empty: the clock's time.
     """
     now = now or format_time(time.time_ns())
     observed = await read_observed(store, row, now=now)
     said = list(warnings)
     completeness = await read_completeness(store, row) if store is not None else ()
-    papers = _Papers.read(evidence, row.case_id, said)
+    papers = CasePapers.read(evidence, row.case_id, said, where=evidence_location)
+    papers.take_lifecycle(observed.lifecycle, row.case_id)
+    snapshots = collect_snapshots(row, papers, observed.lifecycle)
     return ReportModel(
         case_id=row.case_id,
         scope=await _scope(store, observed, account),
@@ -109,12 +99,13 @@ async def gather_report(
         last_words=await _last_words(store, row, completeness),
         quarantine=papers.outcome,
         quarantine_reasons=papers.reasons,
-        snapshots=_snapshots(row, papers),
+        quarantine_unread=papers.unread,
+        snapshots=snapshots,
         evidence=papers.register,
         custody=papers.custody,
         journal=papers.journal,
         peers=_peers(row, peers),
-        limits=_limits(store, row, completeness, papers),
+        limits=_limits(store, row, completeness, has_snapshots=bool(snapshots)),
         warnings=tuple(said),
         aws_says=_aws_says(row),
     )
@@ -195,28 +186,6 @@ async def _last_words(
     return tuple(sorted(words, key=lambda said: (said.lines[-1].at, said.path), reverse=True))
 
 
-def _snapshots(row: InstanceRow, papers: _Papers) -> tuple[SnapshotRow, ...]:
-    """What EC2 says of them; and those that only the custody log remembers."""
-    known = {snapshot.snapshot_id for snapshot in row.snapshots}
-    remembered = [
-        SnapshotRow(
-            snapshot_id=entry.subject,
-            volume_id=str(entry.detail["volume_id"]),
-            state="as the custody log has it",
-            started_at=str(entry.detail.get("started_at", "")),
-            size_gib=_whole(entry.detail.get("size_gib")),
-            case_id=row.case_id,
-        )
-        for entry in papers.entries
-        if "volume_id" in entry.detail and entry.subject not in known
-    ]
-    return (*row.snapshots, *remembered)
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
 def _peers(row: InstanceRow, rows: Sequence[InstanceRow]) -> tuple[PeerRow, ...]:
     same = [
         other
@@ -238,7 +207,11 @@ def _peers(row: InstanceRow, rows: Sequence[InstanceRow]) -> tuple[PeerRow, ...]
 
 
 def _limits(
-    store: Store | None, row: InstanceRow, completeness: Sequence[PathRow], papers: _Papers
+    store: Store | None,
+    row: InstanceRow,
+    completeness: Sequence[PathRow],
+    *,
+    has_snapshots: bool,
 ) -> tuple[str, ...]:
     limits = [*_ALWAYS]
     if store is None:
@@ -248,7 +221,7 @@ def _limits(
             "Files marked `not closed` have no known end: no closing record came, and a snapshot "
             "of the disk may hold more."
         )
-    if not _snapshots(row, papers):
+    if not has_snapshots:
         limits.append("No snapshot of its disks is known: what was not shipped can't be recovered.")
     if "ec2" not in row.sources:
         limits.append("EC2 says nothing of it (any more): its state rests on what was stored.")
@@ -261,93 +234,3 @@ def _aws_says(row: InstanceRow) -> Mapping[str, str]:
         f"AWS {name}": json.dumps(answer, sort_keys=True, default=str)[:400]
         for name, answer in sorted(row.raw.items())
     }
-
-
-class _Papers:
-    """What the evidence folder holds of a case."""
-
-    def __init__(self) -> None:
-        self.outcome = ""
-        self.reasons: tuple[str, ...] = ()
-        self.entries: Sequence[CustodyEntry] = ()
-        self.custody: tuple[CustodyRow, ...] = ()
-        self.journal: tuple[JournalRow, ...] = ()
-        self.register: tuple[EvidenceRow, ...] = ()
-
-    @classmethod
-    def read(cls, evidence: EvidenceStore | None, case_id: str, warnings: list[str]) -> _Papers:
-        """The case's papers; one that can't be read or does not verify becomes a warning."""
-        papers = cls()
-        if evidence is None or not case_id:
-            return papers
-        try:
-            papers.entries = entries = CustodyLog(evidence, case_id).read()
-            papers.custody = tuple(
-                CustodyRow(
-                    n=entry.n,
-                    at=entry.at,
-                    who=entry.who,
-                    action=entry.action,
-                    subject=entry.subject,
-                    detail=_flat(entry.detail),
-                    digest=entry.digest,
-                )
-                for entry in entries
-            )
-            papers.register = tuple(_register(entry) for entry in entries if _is_kept(entry))
-        except ForensicsError as error:
-            warnings.append(f"the custody log: {error}")
-        try:
-            journal = Journal(evidence, case_id)
-            papers.journal = tuple(map(_journal_row, journal.read()))
-            outcome = journal.last_outcome()
-            if outcome is not None:
-                papers.outcome, papers.reasons = outcome.outcome, outcome.reasons
-        except ForensicsError as error:
-            warnings.append(f"the quarantine's journal: {error}")
-        return papers
-
-
-def _is_kept(entry: CustodyEntry) -> bool:
-    """Whether the entry tells of a thing that is kept, not of an act alone."""
-    return bool(entry.subject) and ("sha256" in entry.detail or "volume_id" in entry.detail)
-
-
-def _register(entry: CustodyEntry) -> EvidenceRow:
-    detail = entry.detail
-    size = f"{detail['size_bytes']} bytes" if "size_bytes" in detail else ""
-    return EvidenceRow(
-        id=entry.subject,
-        kind=entry.action,
-        size=size or (f"{detail['size_gib']} GiB" if "size_gib" in detail else ""),
-        digest=str(detail.get("sha256", "")),
-        at=entry.at,
-        note=entry.purpose,
-    )
-
-
-def _journal_row(entry: JournalEntry) -> JournalRow:
-    """What was meant or came of it, as a row: no outcome is ever empty."""
-    step = ""
-    match entry:
-        case Joined():
-            what, outcome, detail = "a run of the case", "joined", f"run={entry.run}"
-        case Intended():
-            step, what = entry.step, entry.api
-            outcome, detail = "intended", _flat(entry.parameters)
-        case Answered():
-            step, what = entry.step, entry.api
-            outcome, detail = "answered", _flat(entry.detail)
-        case Failed():
-            step, what = entry.step, entry.api
-            outcome, detail = "failed", entry.reason
-        case StepEnded():
-            step, what = entry.step, entry.title
-            outcome, detail = entry.outcome, entry.message
-        case RunEnded():
-            what, outcome, detail = "the quarantine", entry.outcome, "; ".join(entry.reasons)
-    return JournalRow(at=entry.at, step=step, what=what, outcome=outcome, detail=detail)
-
-
-def _flat(detail: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in detail.items())

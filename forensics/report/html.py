@@ -22,6 +22,9 @@ from forensics.report.words import (
     render_bytes,
     render_completeness,
     render_headline,
+    render_no_papers,
+    render_quarantine,
+    render_snapshots,
     render_source,
 )
 from forensics.safe_text import safe_text
@@ -40,6 +43,9 @@ def render_html(model: ReportModel) -> str:
         cause=model.cause,
         headline=render_headline(model),
         completeness=render_completeness(model),
+        quarantine=render_quarantine(model),
+        snapshots=render_snapshots(model),
+        no_papers=render_no_papers(model),
         facts=[*instance_facts(model.instance), *model.aws_says.items()],
         chart=build_chart(model.histogram, events),
         chart_width=WIDTH,

@@ -18,6 +18,9 @@ from forensics.report.words import (
     render_bytes,
     render_completeness,
     render_headline,
+    render_no_papers,
+    render_quarantine,
+    render_snapshots,
     render_source,
 )
 from forensics.safe_text import markdown_fence, markdown_text
@@ -57,8 +60,8 @@ def _header(model: ReportModel) -> list[str]:
         f"| **What happened** | {_text(render_headline(model))} |",
         f"| **Is anything missing** | {_text(render_completeness(model))} |",
         f"| **State** | {_text(model.instance.state)} |",
-        f"| **Quarantine** | {_text(model.quarantine or 'none')} |",
-        f"| **Snapshots** | {len(model.snapshots)} |",
+        f"| **Quarantine** | {_text(render_quarantine(model))} |",
+        f"| **Snapshots** | {_text(render_snapshots(model))} |",
         "",
         *(f"> **Not asked or not answered:** {_text(warning)}" for warning in model.warnings),
         *([""] if model.warnings else []),
@@ -156,18 +159,19 @@ def _evidence(model: ReportModel) -> list[str]:
         (str(row.n), render_utc(row.at), row.who, row.action, row.subject, row.detail, row.digest)
         for row in model.custody
     )
+    nothing = render_no_papers(model)
     return [
         "## Evidence",
         "",
         "### Snapshots",
         "",
-        *_table(("Snapshot", "Volume", "Size", "State", "Content of"), snapshots),
+        *_table(("Snapshot", "Volume", "Size", "State", "Content of"), snapshots, nothing),
         "### Register",
         "",
-        *_table(("Object", "Kind", "Size", "SHA-256", "Time", "Note"), register),
+        *_table(("Object", "Kind", "Size", "SHA-256", "Time", "Note"), register, nothing),
         "### Custody",
         "",
-        *_table(("No.", "Time", "Who", "Action", "Subject", "Detail", "Digest"), custody),
+        *_table(("No.", "Time", "Who", "Action", "Subject", "Detail", "Digest"), custody, nothing),
     ]
 
 
@@ -178,11 +182,11 @@ def _quarantine(model: ReportModel) -> list[str]:
     return [
         "## Quarantine",
         "",
-        f"Outcome: {_text(model.quarantine or 'none ran')}",
+        f"Outcome: {_text(render_quarantine(model))}",
         "",
         *(f"- because: {_text(reason)}" for reason in model.quarantine_reasons),
         "",
-        *_table(("Time", "Step", "What", "Outcome", "Detail"), rows),
+        *_table(("Time", "Step", "What", "Outcome", "Detail"), rows, render_no_papers(model)),
     ]
 
 
@@ -231,10 +235,10 @@ def _scope(model: ReportModel) -> list[str]:
     return ["## How this was made", "", *_table(("What", "Value"), facts)]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], nothing: str = "None.") -> list[str]:
     body = [f"| {' | '.join(map(_text, row))} |" for row in rows]
     if not body:
-        return ["None.", ""]
+        return [_text(nothing), ""]
     return [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *body, ""]
 
 

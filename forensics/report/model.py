@@ -185,6 +185,8 @@ class ReportModel:
     """complete, degraded or lost; empty: none ran to its end."""
     quarantine_reasons: tuple[str, ...] = ()
     """Why it is not complete."""
+    quarantine_unread: str = ""
+    """Why the case's own papers were not read; the outcome is then the lifecycle's, or unknown."""
     snapshots: tuple[SnapshotRow, ...] = ()
     evidence: tuple[EvidenceRow, ...] = ()
     custody: tuple[CustodyRow, ...] = ()

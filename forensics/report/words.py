@@ -70,6 +70,27 @@ def _render_nothing(model: ReportModel) -> str:
     return "No log of this instance is stored."
 
 
+def render_quarantine(model: ReportModel) -> str:
+    """How the quarantine came out; never `none` or `not finished` where its papers lack."""
+    if not model.case_id:
+        return model.quarantine or "none"
+    if model.quarantine:
+        return model.quarantine
+    return f"not known ({model.quarantine_unread})" if model.quarantine_unread else "not finished"
+
+
+def render_snapshots(model: ReportModel) -> str:
+    """How many snapshots there are; never 0 where those who know were not heard."""
+    if model.snapshots or not model.quarantine_unread:
+        return str(len(model.snapshots))
+    return f"not known ({model.quarantine_unread})"
+
+
+def render_no_papers(model: ReportModel) -> str:
+    """What stands in a table of the case's papers that is empty."""
+    return f"Not known: {model.quarantine_unread}." if model.quarantine_unread else "None."
+
+
 def render_missing(count: int) -> str:
     """`100 bytes are`, or `An unknown number of bytes is` where nobody knows how many."""
     return f"{render_bytes(count)} are" if count else "An unknown number of bytes is"

@@ -46,18 +46,23 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return wanted
 
 
+def report_path(instance_id: str, folder: Path, form: str) -> Path:
+    """Where the instance's report of that format stands in the folder."""
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in instance_id)
+    return folder / f"post-mortem-{name[:120]}.{form}"
+
+
 def write_report(model: ReportModel, folder: Path, formats: Sequence[str]) -> list[Path]:
     """Write `post-mortem-INSTANCE.FORMAT` for each format; an older one is replaced.
 
     Raises:
         ForensicsError: the folder can't be written.
     """
-    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in model.instance.instance_id)
     paths = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for form in formats:
-            path = folder / f"post-mortem-{name[:120]}.{form}"
+            path = report_path(model.instance.instance_id, folder, form)
             write_whole(path, RENDERINGS[form](model).encode("utf-8", "backslashreplace"))
             paths.append(path)
     except OSError as error:

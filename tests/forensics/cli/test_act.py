@@ -207,6 +207,40 @@ def test_the_store_remembers_a_quarantined_instance_that_ec2_forgot(
     ]
 
 
+def test_without_its_papers_a_sealed_case_is_told_by_the_store(
+    run: Run, account_run: Run, moto: MotoAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another evidence folder and no account: outcome and snapshots from the lifecycle, and why."""
+    instance = moto.build_group(size=3).instance_ids[0]
+    file = StoreFile(tmp_path / "logs.sqlite")
+    file.close()
+    done = account_run(
+        *("quarantine", instance, "--confirm", instance, "--accept-outage"),
+        *("--store", file.path, "--json"),
+    ).json
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    words = ("--store", file.path, "--evidence", tmp_path / "other")
+
+    shown = run("show", instance, *words)
+    document = run("show", instance, *words, "--json").json
+    report = run("report", instance, *words, "-o", tmp_path)
+    again = run("report", instance, *words, "-o", tmp_path)
+
+    lack = f"evidence folder {tmp_path / 'other'} does not have case {done['case_id']}"
+    assert f"warning: {lack}: give --evidence" in shown.err
+    assert done["outcome"] == document["quarantine"]["outcome"]
+    assert set(done["snapshot_ids"]) == {row["snapshot_id"] for row in document["snapshots"]}
+    assert "not finished" not in shown.out
+    assert lack in report.err
+    for path in map(Path, report.out.split()):
+        text = path.read_text().replace("\\", "")
+        assert f"Not known: {lack}" in text
+        assert all(snapshot in text for snapshot in done["snapshot_ids"])
+    assert "replaced" not in report.err
+    assert 2 == again.err.count("replaced the older")
+
+
 def test_a_store_that_dies_during_a_quarantine_is_a_warning(
     account_run: Run, moto: MotoAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

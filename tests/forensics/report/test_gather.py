@@ -22,7 +22,12 @@ from forensics.report.gather import TIMELINE_RECORDS, gather_report
 from forensics.report.html import render_html
 from forensics.report.markdown import render_markdown
 from forensics.report.model import BarRow, TimelineRow, Verdict
-from forensics.report.words import render_completeness, render_source
+from forensics.report.words import (
+    render_completeness,
+    render_quarantine,
+    render_snapshots,
+    render_source,
+)
 from forensics.report.write import write_report
 from forensics.store.protocol import Query
 from forensics.store.sqlite import SqliteStore
@@ -244,3 +249,19 @@ async def test_lines_of_one_moment_stand_in_the_order_of_their_offsets(tmp_path:
 
     await store.close()
     assert lines == [row.text for row in model.timeline if not row.is_event]
+
+
+async def test_a_case_of_which_nobody_tells_is_not_known_and_never_none(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """The folder lacks the case: no `none`, no 0, no `not finished`, in either rendering."""
+    row = dataclasses.replace(await _row(store, DEAD), case_id=CASE)
+
+    model = await gather_report(
+        store, row, FolderEvidence(tmp_path / "e"), evidence_location="/e", now=NOW
+    )
+
+    lack = "evidence folder /e does not have case case-1: give --evidence"
+    assert (lack,) == model.warnings
+    assert f"not known ({lack})" == render_quarantine(model) == render_snapshots(model)
+    assert f"Snapshots of its disks: not known ({lack})" in render_html(model)
