@@ -12,6 +12,7 @@ import queue
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -21,8 +22,8 @@ from shipper.config import Config
 from shipper.deliver.http import HttpTransport
 from shipper.deliver.log_lane import LogLane
 from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
-from shipper.deliver.vitals_lane import GapVital, VitalsLane, VitalsPart
-from shipper.errors import StateError
+from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
+from shipper.errors import StateError, StateReusedError
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
 from shipper.sources.rotation import FileId
@@ -54,6 +55,8 @@ BUSY_HEARTBEAT_SECONDS: Final = 5.0
 IDLE_HEARTBEAT_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 60.0
 STATE_ERROR_SECONDS: Final = 60.0
+BIRTH_SECONDS: Final = 10.0
+"""How long logs wait for the birth to be stored, which shows that the state is not an old one."""
 _JOIN_SECONDS: Final = 1.0
 _DRAINED: Final = 0
 _NOT_DRAINED: Final = 3
@@ -62,14 +65,26 @@ _NOT_DRAINED: Final = 3
 def run(config: Config, identity: Identity) -> int:
     """Ship until SIGTERM or SIGINT, then drain; 0: everything is stored, 3: some is still pending.
 
+    A state folder that turns out to have been used before from where it stands (reverted with its
+    disk, say) is left for a new stream.
+
     Raises:
         StateError: the state folder can't be used, or another shipper holds it.
         ConfigError: a certificate can't be used.
     """
-    agent = Agent(config, identity)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, _frame: agent.stop(signal.Signals(signum).name))
-    return agent.run()
+    while True:
+        agent = Agent(config, identity)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, partial(_stop, agent))
+        try:
+            return agent.run()
+        except StateReusedError:
+            if agent.is_stopping:  # the next start ships everything under the new stream
+                return _NOT_DRAINED
+
+
+def _stop(agent: Agent, number: int, _frame: object) -> None:
+    agent.stop(signal.Signals(number).name)
 
 
 class Agent:
@@ -113,7 +128,7 @@ class Agent:
                 journal=self._state,
                 clock=self._clock,
                 make_builder=self._make_builder,
-                on_row=self._vitals.put,
+                on_row=self._put_fresh,
                 on_gap=self._declare_gap,
             ),
             excluded=frozenset((_file_id(config.state_directory),)),
@@ -134,13 +149,21 @@ class Agent:
         """What the last heartbeat said of each source."""
         self._just_closed: list[dict[str, int]] = []
         self._is_run_written = False
+        self._is_born = False
+        self._fresh_rows: set[tuple[int, int]] = set()
+        """Source and offset of the rows that this run made: nobody can have sent them before."""
         self._poll_at = self._rescan_at = self._checkpoint_at = self._write_run_at = 0.0
         """When each is due."""
         self._tell_state_error_at = 0.0
         self._status_at = float("-inf")
         """When it was last written."""
-        self._heartbeat_at = self._clock.monotonic()
+        self._heartbeat_at = self._begun_at = self._clock.monotonic()
         self._beat_at = self._heartbeat_at + BUSY_HEARTBEAT_SECONDS
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return bool(self._stop_reason)
 
     def stop(self, reason: str) -> None:
         """Drain and end; a second call ends at once."""
@@ -223,7 +246,8 @@ class Agent:
         self._write_run()
         try:
             self._look_at_files()
-            self._logs.fill()
+            if self._may_ship():
+                self._logs.fill()
             self._close_settled()
         except StateError as error:  # a full disk: what needs no new row goes on
             self._note_state_error(str(error))
@@ -327,16 +351,45 @@ class Agent:
                 if logs:
                     self._logs.take_back(logs)
                 else:
-                    self._take_vitals(result.parts)
+                    self._take_vitals(result.parts, result.taken)
 
-    def _take_vitals(self, parts: Sequence[Part]) -> None:
+    def _put_fresh(self, row: SourceRow) -> None:
+        self._fresh_rows.add((row.source, row.from_offset))
+        self._vitals.put(row)
+
+    def _take_vitals(self, parts: Sequence[Part], taken: Sequence[int]) -> None:
         for part in parts:
-            for entry in part.entries if isinstance(part, VitalsPart) else ():
+            entries = part.entries if isinstance(part, VitalsPart) else ()
+            self._check_own([entries[number] for number in taken])
+            for entry in entries:
                 if isinstance(entry, SourceRow):
                     self._tail.note_published(entry)
                 elif isinstance(entry, GapVital) and entry.source is not None:
                     self._tail.note_gap_published(entry.source)
+        self._is_born = True  # the birth is in the first part
         self._vitals.take_back()
+
+    def _check_own(self, taken: Sequence[Entry]) -> None:
+        """What only this run can have sent must not be at the centre before it."""
+        for entry in taken:
+            if isinstance(entry, SourceRow):
+                if (entry.source, entry.from_offset) not in self._fresh_rows:
+                    continue  # made by an earlier run, which did not hear that it was stored
+                what = f"source {entry.source}"
+            else:
+                what = f"run {self._run}"
+            why = f"the state folder is an old one: {what} of stream {self._stream} was used before"
+            self._state.abandon_stream(why)
+            raise StateReusedError(why)
+
+    def _may_ship(self) -> bool:
+        """Whether the state is known to be ours, or that can't be known for now.
+
+        A centre that is away, a full disk and blocked vitals hold up no log.
+        """
+        if self._is_born or not self._is_run_written or self._output == "retrying":
+            return True
+        return self._clock.monotonic() - self._begun_at > BIRTH_SECONDS
 
     def _take_answer(self, answer: Answered) -> None:
         if answer.error:
@@ -465,7 +518,8 @@ def _ends(source: Source) -> dict[str, int]:
         "source": source.number,
         "read": source.offset,
         "acked": source.acks.position,
-        "size": source.size,
+        # until its bytes are compared, a grown size may be another file's
+        "size": source.size if source.is_verified else source.known_end,
     }
 
 

@@ -4,6 +4,7 @@ ShipperError
 ├── ConfigError         the one who wrote the configuration: fix it (exit 2)
 ├── UnreachableError    nobody: the shipper retries for ever (exit 3 from a one-shot command)
 └── StateError          the one who runs the machine: the state folder can't be used (exit 1)
+    └── StateReusedError  nobody: the shipper begins a new stream, and reads every file again
 
 Each says what failed, why, and what to do next.
 """
@@ -41,3 +42,7 @@ class UnreachableError(ShipperError):
 
 class StateError(ShipperError):
     """The state folder can't be read or written, or another shipper holds it."""
+
+
+class StateReusedError(StateError):
+    """The state folder was used before from where it stands now: reverted, copied or cut short."""

@@ -49,10 +49,13 @@ class StateFolder:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = self._acquire_lock()
             self.stream = self._load_stream(instance_id, now)
+            self._checkpoint = self._read_checkpoint()
             self.journal = self._load_journal(now)
             self._journal_file = os.open(self._path("sources"), os.O_WRONLY | os.O_CLOEXEC)
             os.ftruncate(self._journal_file, self.journal.valid_bytes)
             self._journal_bytes = self.journal.valid_bytes
+            if self.stream.why and not self.journal.runs:
+                self.notices.append(self.stream.why)
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -75,17 +78,19 @@ class StateFolder:
             raise self._unusable(error) from error
         self._journal_bytes += len(data)
 
+    def abandon_stream(self, why: str) -> None:
+        """Let the next one who opens the folder begin a new stream; the journal is kept aside."""
+        narrate("warning", f"{why}; a new stream begins, every file is read anew")
+        self._new_stream(
+            self.stream.instance_id, self.stream.machine_id, self.stream.created, why=why
+        )
+
     def load_checkpoint(self) -> Checkpoint:
         """The last checkpoint, or an empty one where it is missing, damaged or another stream's."""
-        empty = Checkpoint(stream=self.stream.stream, saved_at="")
-        try:
-            found = state.parse_checkpoint(self._path("checkpoint").read_bytes())
-        except FileNotFoundError:
-            return empty
-        except (OSError, ValueError) as error:
-            self._notice(f"the checkpoint can't be read ({error}); every source is read again")
-            return empty
-        return found if found.stream == self.stream.stream else empty
+        found = self._checkpoint
+        if found is None or found.stream != self.stream.stream:
+            return Checkpoint(stream=self.stream.stream, saved_at="")
+        return found
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; OSError: it stays as it was, and only lags."""
@@ -121,6 +126,15 @@ class StateFolder:
     def _path(self, name: str) -> Path:
         return self.directory / name
 
+    def _read_checkpoint(self) -> Checkpoint | None:
+        try:
+            return state.parse_checkpoint(self._path("checkpoint").read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            self._notice(f"the checkpoint can't be read ({error}); every source is read again")
+            return None
+
     def _acquire_lock(self) -> int:
         file = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         try:
@@ -151,12 +165,13 @@ class StateFolder:
             )
         return self._new_stream(instance_id, here, now)
 
-    def _new_stream(self, instance_id: str, machine_id: str, now: str) -> Stream:
+    def _new_stream(self, instance_id: str, machine_id: str, now: str, *, why: str = "") -> Stream:
         stream = Stream(
             stream=secrets.token_hex(_STREAM_RANDOM_BYTES),
             instance_id=instance_id,
             machine_id=machine_id,
             created=now,
+            why=why,
         )
         _replace(self._path("stream"), state.format_stream(stream), sync=True)
         self._is_new_stream = True
@@ -178,7 +193,12 @@ class StateFolder:
             found = None
             why = f"is damaged ({error})"
         if found is not None and found.stream == self.stream.stream:
-            return self._compact(found)
+            # a row was durable before its first byte was sent, and so before any checkpoint
+            unknown = self.load_checkpoint().sources.keys() - found.rows.keys()
+            if not unknown:
+                return self._compact(found)
+            found = None
+            why = f"was cut short: it lacks source {min(unknown)}, which the checkpoint knows"
         if found is None and not self._is_new_stream:
             self._notice(f"the sources journal {why}; a new stream begins, every file is read anew")
             self.stream = self._new_stream(self.stream.instance_id, self.stream.machine_id, now)
@@ -193,6 +213,8 @@ class StateFolder:
 
         The old file holds until the new one is whole and on the disk. A full disk leaves the old.
         """
+        if not journal.closed.keys().isdisjoint(self.load_checkpoint().sources):
+            return journal  # the checkpoint lags, and must never know what the journal does not
         data = state.format_compacted(journal)
         if journal.valid_bytes < max(COMPACTED_ABOVE_BYTES, 2 * len(data)):
             return journal

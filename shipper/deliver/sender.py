@@ -36,6 +36,8 @@ class Acknowledged:
     parts: Sequence[Part]
     dead_bytes: Sequence[int]
     """Of each part."""
+    taken: Sequence[int] = ()
+    """Numbers of items whose id the centre had before this batch was first sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +176,9 @@ class _Sending:
         self._failures = 0
         self._may_be_under_way = False
         """Whether a try got no answer: a conflict may come from it, and it may yet fail."""
+        self._was_unanswered = False
+        """Whether any try ever got none: then no conflict tells of somebody else."""
+        self._taken: list[int] = []
         self._dead_bytes = [0] * len(batch.parts)
         self._work: list[Sequence[int]] = []
         """Numbers of items that are still to be stored, each group in one request."""
@@ -195,7 +200,7 @@ class _Sending:
             else:
                 self._may_be_under_way = True
                 self._try_later(numbers, retry_after)
-        return Acknowledged(parts=self._batch.parts, dead_bytes=self._dead_bytes)
+        return Acknowledged(parts=self._batch.parts, dead_bytes=self._dead_bytes, taken=self._taken)
 
     def _try(self, body: bytes, count: int) -> tuple[Outcome, float]:
         """One request's outcome, and the wait that the centre asked for."""
@@ -215,6 +220,9 @@ class _Sending:
 
     def _settle(self, numbers: Sequence[int], outcome: Outcome, retry_after: float) -> None:
         """Take over what became of each item of one request."""
+        self._was_unanswered |= self._may_be_under_way
+        if not self._was_unanswered:
+            self._taken += (numbers[place] for place in outcome.conflicts)
         again = [numbers[place] for place in outcome.retry]
         unsure = [numbers[place] for place in outcome.conflicts] if self._may_be_under_way else []
         self._may_be_under_way = False

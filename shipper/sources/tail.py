@@ -475,6 +475,7 @@ class Tail:
     def _end_replaced(self, source: Source, why: str) -> None:
         """Truncated or overwritten: the same file id is another source from here on."""
         self._declare_lost(source, source.known_end, f"truncated or replaced: {why}")
+        source.size = max(source.known_end, source.offset)  # what was seen since is the successor's
         self._end(source)
         try:
             stat = os.stat(source.path)  # noqa: PTH116 - as in rotation.py

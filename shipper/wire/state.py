@@ -38,6 +38,8 @@ class Stream:
     machine_id: str
     created: str
     """30-character time (wire/times.py)."""
+    why: str = ""
+    """What was wrong with the one before it in the same folder; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
