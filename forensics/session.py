@@ -12,7 +12,13 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from forensics.errors import ForensicsError, TimedOutError, UnreachableError, UsageError
+from forensics.errors import (
+    ForensicsError,
+    NotFoundError,
+    TimedOutError,
+    UnreachableError,
+    UsageError,
+)
 from forensics.ledger.model import InstanceRow, Ledger
 
 if TYPE_CHECKING:
@@ -57,6 +63,8 @@ class Session:
             account = await self._open_account(warnings, may_lack=store is not None)
             ledger = await load_ledger(store, account, instance_ids)
         except ForensicsError as error:
+            if self.settings.store is None:
+                raise _nobody_to_ask(error) from error
             raise trouble or error from None
         ledger = replace(ledger, warnings=(*warnings, *ledger.warnings))
         self._is_store_unreached = trouble is not None
@@ -102,6 +110,25 @@ class Session:
         assert store is not None  # noqa: S101 - the line above refuses settings without one
         return store
 
+    async def find_stored(self, text: str) -> InstanceRow:
+        """The stored instance of that id or prefix, by what the streams say.
+
+        Raises:
+            NotFoundError: nothing is stored of it; it says so if AWS knows the instance.
+        """
+        from forensics.ledger.load import find_row, load_ledger
+
+        store = await self.require_store()
+        try:
+            return await find_stored(store, text)
+        except NotFoundError as error:
+            everybody = await self.fetch_ledger(frozenset((text,)))
+            if everybody.rows:
+                raise _nothing_stored(everybody.rows[0]) from error
+        stored = await load_ledger(store, None)
+        told = replace(stored, asked=everybody.asked, warnings=everybody.warnings)
+        return find_row(told, text)
+
     async def close(self) -> None:
         """Give back sockets and files."""
         while self._stores:
@@ -118,6 +145,25 @@ class Session:
                     raise
                 warnings.append(f"the account was not asked: {_one_line(error)}")
         return self._account
+
+
+def _nothing_stored(row: InstanceRow) -> NotFoundError:
+    return NotFoundError(
+        f"no log stored of {row.instance_id}",
+        why=f"AWS knows it as {row.state}, and no shipper of it has sent anything to this store",
+        next_step=f"see what AWS says: forensics show {row.instance_id}; "
+        "on the instance: shipper status",
+    )
+
+
+def _nobody_to_ask(error: ForensicsError) -> ForensicsError:
+    """What a forgotten store looks like: the store is the first thing to give."""
+    return type(error)(
+        "no store is set, and the account can't be asked",
+        why=f"{error.what}: {error.why}" if error.why else error.what,
+        next_step="give --store PATH or --store https://…, or set AFTERIMAGE_STORE\n"
+        f"or, for what AWS alone says: {error.next_step or 'try again'}",
+    )
 
 
 def connect_account(settings: Settings) -> Account:

@@ -114,13 +114,12 @@ async def _print_logs(
     from forensics.cli.output import narrate, warn_each, write_json_line, write_line
     from forensics.cli.reading import Reading
     from forensics.cli.session import opened
-    from forensics.session import find_stored
 
     settings = invocation.settings()
     color = invocation.use_color()
     async with opened(settings) as session:
         store = await session.require_store()
-        row = await find_stored(store, instance)
+        row = await session.find_stored(instance)
         events = row.events
         if "lifecycle" in query.families:
             ledger = await session.fetch_ledger(frozenset((row.instance_id,)))

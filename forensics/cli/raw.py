@@ -74,11 +74,10 @@ async def _list_paths(invocation: Invocation, instance: str) -> int:
     from forensics.cli.session import opened
     from forensics.report.completeness import read_completeness
     from forensics.report.words import render_source
-    from forensics.session import find_stored
 
     async with opened(invocation.settings()) as session:
         store = await session.require_store()
-        row = await find_stored(store, instance)
+        row = await session.find_stored(instance)
         sources = await read_completeness(store, row)
     if invocation.json:
         payload: dict[str, Any] = {
@@ -112,13 +111,12 @@ async def _write_raw(
     from forensics.proof.raw import Bytes, read_path
     from forensics.report.model import HoleRow
     from forensics.report.words import render_hole, render_missing
-    from forensics.session import find_stored
 
     holes: list[HoleRow] = []
     written = 0
     async with opened(invocation.settings()) as session:
         store = await session.require_store()
-        row = await find_stored(store, instance)
+        row = await session.find_stored(instance)
         await _require_path(store, row.instance_id, path)
         with open_sink(output, force=force) as write:
             async for piece in read_path(store, row.instance_id, path):

@@ -143,8 +143,11 @@ def build_next_commands(model: ReportModel, settings: Settings) -> list[str]:
     )
     row = model.instance
     instance = shlex.quote(row.instance_id)
-    words = ["{}", "logs {} --timeline --level warn", "raw {} --list", "report {} -o ."]
-    if row.last_word_at:
+    words = ["{}"]
+    if model.scope.store and row.streams:  # of one that shipped nothing both would fail
+        words += ["logs {} --timeline --level warn", "raw {} --list"]
+    words.append("report {} -o .")
+    if model.scope.store and row.last_word_at:
         since = render_second(shift_time(row.last_word_at, -_CONTEXT_SECONDS))
         words[1] = f"logs {{}} --timeline --since {since}"
     paths = [source.path for source in model.completeness if source.holes]

@@ -32,6 +32,11 @@ LIFECYCLE_PAGES: Final = 200
 VOLUMES_LOOKED_UP: Final = 450
 """Of more volumes than these, only snapshots with Afterimage's own tags are looked for."""
 
+THE_STORE: Final = "the store"
+AWS: Final = "AWS"
+_LISTING: Final = frozenset(("EC2", "Auto Scaling"))
+"""Who of AWS could have named an instance; STS could not."""
+
 _NEAREST: Final = 3
 _SHOWN: Final = 5
 _T = TypeVar("_T")
@@ -41,7 +46,8 @@ _T = TypeVar("_T")
 class _Asking:
     """Who answered, who did not, and in which words."""
 
-    answered: int = 0
+    answered: set[str] = field(default_factory=set)
+    """The sources that answered at least one question."""
     failures: list[ForensicsError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -61,7 +67,7 @@ class _Asking:
             )
             self._fail(late, lack)
             return default
-        self.answered += 1
+        self.answered.add(source)
         return answer
 
     def _fail(self, error: ForensicsError, lack: str) -> None:
@@ -107,7 +113,11 @@ async def load_ledger(
     )
     # A fleet's rows take a second or two: a screen must not stand still meanwhile.
     rows = await asyncio.to_thread(merge_rows, facts, instance_ids)
-    return Ledger(rows=rows, warnings=tuple(asking.warnings), caller=caller)
+    asked = (
+        *([THE_STORE] if "store" in asking.answered else ()),
+        *([AWS] if _LISTING & asking.answered else ()),
+    )
+    return Ledger(rows=rows, warnings=tuple(asking.warnings), asked=asked, caller=caller)
 
 
 async def _ask_store(asking: _Asking, store: Store | None, instance_ids: frozenset[str]) -> Facts:
@@ -253,8 +263,21 @@ def find_row(ledger: Ledger, text: str) -> InstanceRow:
     nearest = difflib.get_close_matches(text, rows, n=_NEAREST, cutoff=0.5)
     raise NotFoundError(
         f"no instance {safe_text(text)}",
-        why=f"neither the store nor AWS mentions it ({len(rows)} known)",
+        why=_who_was_asked(ledger),
         next_step=f"did you mean {', '.join(map(safe_text, nearest))}?"
         if nearest
         else "`forensics instances` lists what is known",
     )
+
+
+def _who_was_asked(ledger: Ledger) -> str:
+    """Who does not mention it; and who was not asked, or did not answer, and why."""
+    asked = " and ".join(ledger.asked) or "what was asked"
+    verb = "do" if len(ledger.asked) > 1 else "does"
+    said = [f"{asked} {verb} not mention it ({len(ledger.rows)} known)"]
+    silent = [who for who in (THE_STORE, AWS) if ledger.asked and who not in ledger.asked]
+    if ledger.warnings:
+        said += ledger.warnings
+    elif silent:
+        said.append(f"{' and '.join(silent)} {'was' if len(silent) == 1 else 'were'} not asked")
+    return "; ".join(map(safe_text, said))

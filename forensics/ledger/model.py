@@ -113,5 +113,7 @@ class Ledger:
     """Newest sign or launch first."""
     warnings: Sequence[str] = ()
     """Each says which source did not answer and what the rows therefore lack."""
+    asked: Sequence[str] = ()
+    """Who answered: `the store`, `AWS`."""
     caller: CallerIdentity | None = None
     """Who asked which account; without an id where STS did not answer; None: nobody asked AWS."""

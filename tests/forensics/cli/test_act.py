@@ -241,6 +241,25 @@ def test_without_its_papers_a_sealed_case_is_told_by_the_store(
     assert 2 == again.err.count("replaced the older")
 
 
+def test_an_instance_that_shipped_nothing_is_told_from_an_unknown_one(
+    account_run: Run, moto: MotoAccount, tmp_path: Path
+) -> None:
+    """AWS knows it and the store does not: exit 7 says both, and `show` offers what works."""
+    instance = moto.build_group(size=1).instance_ids[0]
+    file = StoreFile(tmp_path / "logs.sqlite")
+    file.close()
+    store = ("--store", file.path)
+
+    for words in (("logs", instance), ("raw", instance, "--list")):
+        answer = account_run(*words, *store)
+        assert 7 == answer.code
+        assert f"no log stored of {instance}: AWS knows it as running" in answer.err
+    commands = account_run("show", instance, *store, "--json").json["next"]
+    assert not [command for command in commands if " logs " in command or " raw " in command]
+    unknown = account_run("show", "i-0123456789abcdef0", *store)
+    assert "the store and AWS do not mention it (1 known)" in unknown.err
+
+
 def test_a_store_that_dies_during_a_quarantine_is_a_warning(
     account_run: Run, moto: MotoAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

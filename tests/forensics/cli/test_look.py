@@ -112,6 +112,24 @@ def test_an_unknown_instance_is_exit_7_with_the_nearest(run: Run, store: Path) -
     assert DEAD in answer.err
 
 
+def test_an_unknown_instance_names_who_was_asked_and_who_was_not(run: Run, store: Path) -> None:
+    """Without a region AWS was not asked: nobody says that it does not mention the instance."""
+    shown = run("show", "i-0fff", "--store", store)
+    logged = run("logs", "i-0fff", "--store", store)
+
+    assert "the store does not mention it (4 known); the account was not asked: " in shown.err
+    assert "the store does not mention it (4 known); the account was not asked: " in logged.err
+
+
+def test_a_forgotten_store_is_the_first_thing_that_is_missed(run: Run) -> None:
+    """Neither store nor region: the store comes first, with its option and its variable."""
+    for words in (("instances",), ("show", DEAD), ("report", DEAD)):
+        answer = run(*words)
+        assert 2 == answer.code
+        assert answer.err.startswith("error: no store is set")
+        assert answer.err.index("AFTERIMAGE_STORE") < answer.err.index("AWS_REGION")
+
+
 def test_logs_prints_time_level_path_and_text(run: Run, store: Path) -> None:
     """One line a record, in order of time, UTC to the millisecond."""
     answer = run("logs", DEAD, "--store", store, "--match", "worker failed")
