@@ -148,12 +148,19 @@ ACTIONS: Final[Sequence[Action]] = (
     _action("log", "find_next", "n", "Next", "The next event found."),
     _action("log", "find_previous", "N", "Previous", "The previous event found."),
     _action(
-        "log", "next_error", "e", "Error", "The next error or critical event, wherever it is.",
+        "log", "next_error", "e", "Error",
+        "The next error or critical event, wherever it is; after the last, the first.",
         bar=True,
     ),
-    _action("log", "previous_error", "E", "Error back", "The previous error or critical event."),
-    _action("log", "next_warning", "w", "Warning", "The next warning."),
-    _action("log", "previous_warning", "W", "Warning back", "The previous warning."),
+    _action(
+        "log", "previous_error", "E", "Previous",
+        "The previous error or critical event; before the first, the last.", bar=True,
+    ),
+    _action("log", "next_warning", "w", "Warning", "The next warning; after the last, the first."),
+    _action(
+        "log", "previous_warning", "W", "Warning back",
+        "The previous warning; before the first, the last.",
+    ),
     _action(
         "log", "go_to_time", "t", "Time",
         "Go to a time: 14:05, 2h ago, 2026-01-03T14:05:12Z.", bar=True,
@@ -180,14 +187,14 @@ ACTIONS: Final[Sequence[Action]] = (
         "Five minutes around this event with all filters off; again to return.",
     ),
     _action("log", "screen.histogram", "i", "Histogram", "Show or hide the histogram."),
-    _action("log", "copy_event", "y", "Copy", "Copy the event as JSON."),
+    _action("log", "copy_event", "y", "Copy", "Copy the event as JSON.", bar=True),
     _action(
         "log", "copy_link", "Y", "Copy link",
         "Copy the event's permalink: instance, index and id.",
     ),
     _action(
-        "log", "copy_command", "C", "Copy command",
-        "Copy the command that finds this event again.",
+        "log", "copy_command", "C", "Command",
+        "Copy the command that finds this event again.", bar=True,
     ),
     _action("log", "pause", "=", "Pause", "Stop following new events; again to follow."),
     _action("text", "scroll_down", "j down", "Down", "One line down."),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from forensics.findings.finding import Finding
-from forensics.ledger.model import InstanceRow
+from forensics.ledger.model import InstanceRow, InstanceState
 from forensics.moments import render_age, render_moment
 from forensics.report.model import ReportModel
 from forensics.report.words import render_cause, render_completeness, render_headline
@@ -54,11 +54,16 @@ def _state_kind(row: InstanceRow, now_nanos: int) -> str:
 
 
 def _why(row: InstanceRow, report: ReportModel | None, now_nanos: int) -> str:
-    reason = safe_text(row.state_reason, 300) or "no source says why"
-    look = judge(row, now_nanos)
     outcome = safe_text(report.quarantine, 20) if report is not None else ""
-    ended = f" (quarantine {outcome})" if outcome else ""
-    return f"{look.why}{ended}; {reason}" if look.why else f"{reason}{ended}"
+    ended = f"quarantine {outcome}" if outcome else ""
+    reason = safe_text(row.state_reason, 300) or "no source says why"
+    if row.state is not InstanceState.QUARANTINED:
+        return " · ".join(filter(None, (judge(row, now_nanos).why, reason, ended)))
+    # The ledger's reason begins with the quarantine and its case: once is enough.
+    others = [part for part in reason.split("; ") if not part.startswith("quarantine: ")]
+    case = f"case {safe_text(row.case_id, 80)}" if row.case_id else ""
+    told = (ended or "set aside by a quarantine", case, "; ".join(others))
+    return " · ".join(filter(None, told))
 
 
 def _cause(findings: Sequence[Finding] | None, report: ReportModel | None) -> AnswerLine:

@@ -10,7 +10,7 @@ import datetime as dt
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -103,10 +103,16 @@ class AfterimageApp(App[int], inherit_bindings=False):
     async def action_quit(self) -> None:
         self.exit(self.exit_code)
 
+    def notify(self, message: str, **options: Any) -> None:
+        """Tell it where the keys stand, so that it hides no row; as a toast what doesn't fit."""
+        screen = self.screen
+        if not (isinstance(screen, Frame) and screen.tell(message)):
+            super().notify(message, **options)
+
     def action_close(self) -> None:
         screen = self.screen
-        if isinstance(screen, Frame) and not screen.close_layer() and not screen.cancel_work():
-            screen.say("Nothing is open or running here: q goes back.")
+        if isinstance(screen, Frame) and not screen.close_layer():
+            screen.cancel_work()
 
     def action_copy_or_cancel(self) -> None:
         screen = self.screen

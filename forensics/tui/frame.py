@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Static
 
 from forensics.errors import ForensicsError
@@ -21,6 +23,8 @@ from forensics.safe_text import safe_text
 from forensics.tui.actions import Action, actions_of, key_name
 from forensics.tui.calls import CallLog
 from forensics.tui.session import Session
+
+TOLD_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -63,6 +67,8 @@ class Frame(Screen[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self._told = ""
+        self._telling: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="crumbs", classes="line")
@@ -89,7 +95,24 @@ class Frame(Screen[None]):
         left = self.crumbs()[: max(0, width - len(right) - 2)]
         bar = self.query_one("#crumbs", Static)
         bar.update(content(f"{left}{right:>{max(0, width - len(left))}}"))
-        self.query_one("#keys", Static).update(content(self._render_keys(width)))
+        keys = content(self._told, "bold") if self._told else content(self._render_keys(width))
+        self.query_one("#keys", Static).update(keys)
+
+    def tell(self, text: str) -> bool:
+        """Show safe words in place of the keys for a while; False: they don't fit there."""
+        text = safe_text(text, 500)
+        if cell_len(text) > self.size.width - 2:
+            return False
+        if self._telling is not None:
+            self._telling.stop()
+        self._told = text
+        self._telling = self.set_timer(TOLD_SECONDS, self._untell)
+        self.show_frame()
+        return True
+
+    def _untell(self) -> None:
+        self._told = ""
+        self.show_frame()
 
     def key_places(self) -> tuple[str, ...]:
         """Where keys work now: the focused widget's, the screen's, everywhere's."""

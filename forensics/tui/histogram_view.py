@@ -62,12 +62,28 @@ def render_axis(scroll_map: ScrollMap, width: int, at: str, zone: dt.tzinfo) -> 
     end = render_moment(buckets[-1].start, zone)[5:16]
     told = f"{errors:,} error{'' if errors == 1 else 's'}"
     middle = f"1 bar = {render_span(scroll_map.width_seconds)} · {told}"
+    if not at:
+        return _lay_out(start, middle, end, width)
+    mark = round(scroll_map.index_at(at) * (width - 1) / max(1, len(buckets) - 1))
+    # A label never stands where the mark does: it moves to its inner side.
+    if mark < len(start):
+        return f"{'─' * mark}▲{_lay_out(start, middle, end, width - mark - 1)}"
+    if mark >= width - len(end):
+        return f"{_lay_out(start, middle, end, mark)}▲{'─' * (width - mark - 1)}"
+    left, right = mark - len(start), width - mark - 1 - len(end)
+    before, after = (middle, "") if left > right else ("", middle)
+    return f"{start}{_fill(before, left)}▲{_fill(after, right)}{end}"
+
+
+def _lay_out(start: str, middle: str, end: str, width: int) -> str:
+    """Labels at both ends and in the middle; on a narrow line the middle one alone."""
     room = width - len(start) - len(end)
-    line = f"{start}{middle:─^{room}}{end}" if room > len(middle) else f"{middle:─^{width}}"
-    if at:
-        position = round(scroll_map.index_at(at) * (width - 1) / max(1, len(buckets) - 1))
-        line = f"{line[:position]}▲{line[position + 1 :]}"
-    return line[:width]
+    return f"{start}{middle:─^{room}}{end}" if room > len(middle) else _fill(middle, width)
+
+
+def _fill(text: str, width: int) -> str:
+    """The text in the middle of a line; the bare line where it does not fit."""
+    return f"{text if len(text) <= width else '':─^{max(0, width)}}"
 
 
 class HistogramView(Widget):

@@ -78,6 +78,16 @@ def judge(row: InstanceRow, now_nanos: int) -> Look:
     return look
 
 
+def is_heard(row: InstanceRow, now_nanos: int) -> bool:
+    """Whether new events can be expected: it should be running, or was heard lately."""
+    if row.state in (InstanceState.TERMINATED, InstanceState.STOPPED):
+        return False
+    if row.state in (InstanceState.RUNNING, InstanceState.PENDING):
+        return True
+    last = nanos_or_none(row.last_sign_at)
+    return last is not None and (now_nanos - last) / NANOS_PER_SECOND <= SILENT_SECONDS
+
+
 def has_bad_last_word(row: InstanceRow) -> bool:
     """Whether the last log line names itself an error or worse, by the shipper's own rule."""
     level = find_level(row.last_word.encode("utf-8", "replace"))

@@ -30,6 +30,7 @@ from forensics.tui.cursor_view import CursorView
 from forensics.tui.details import build_details
 from forensics.tui.frame import Desk, Frame, content
 from forensics.tui.histogram_view import HistogramView
+from forensics.tui.instance_rows import is_heard
 from forensics.tui.log_keys import LogKeys
 from forensics.tui.log_work import LogWork, start_worker, unexpected
 from forensics.tui.modals import Question
@@ -79,6 +80,8 @@ class InstanceScreen(Frame):
         self.saved: Sequence[Path] = ()
         self._row_asked_at = time.monotonic()
         self._row_took_seconds = 0.0
+        self._is_opened = False
+        """Whether the timeline stands where a person shall begin to read, or was moved by one."""
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="answer")
@@ -125,7 +128,9 @@ class InstanceScreen(Frame):
     def flags(self) -> str:
         if not self.is_mounted:
             return ""
-        return "following" if self.log_view.following else "paused"
+        if not self.log_view.following:
+            return "paused"
+        return "following" if is_heard(self.row, time.time_ns()) else ""
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -157,8 +162,24 @@ class InstanceScreen(Frame):
         session, calls = self.desk.session, self.desk.calls
         self.findings = await calls.ask("findings", session.fetch_findings(self.row))
         self._show_answer()
+        self._open_on_cause()
         self.report = await calls.ask("report", session.fetch_report(self.row))
         self._show_all()
+
+    def _open_on_cause(self) -> None:
+        """Once log and findings are there: to the cause's evidence, else to the last log line."""
+        log = self.log_view
+        if self._is_opened or self.findings is None or not log.loaded or log.working:
+            return
+        self._is_opened = True
+        if log.cursor < log.row_count - 1:
+            return  # a person went elsewhere already
+        references = self.findings[0].evidence if self.findings else ()
+        stored = [reference for reference in references if reference.id]
+        for reference in (*stored, *references)[:1]:
+            log.open_at(reference.at, reference.id)
+        if not references and not is_heard(self.row, time.time_ns()):
+            log.open_at_last_line()
 
     async def _fetch_row(self) -> None:
         only = frozenset((self.row.instance_id,))
@@ -292,6 +313,7 @@ class InstanceScreen(Frame):
     def on_log_work_changed(self, event: LogWork.Changed) -> None:
         """Numbers, filters or work changed."""
         event.stop()
+        self._open_on_cause()
         self._show_position()
         self.show_frame()
 
@@ -394,6 +416,6 @@ class InstanceScreen(Frame):
             self._show_report()
             self.action_show_panel("report")
             self.query_one("#report", TextPane).scroll_home()
-            self.say(f"{len(self.saved)} files were written: the report's first lines name them.")
+            self.say("Written: " + " and ".join(map(str, self.saved)))
 
         self._ask("export", save)

@@ -146,20 +146,23 @@ class LogKeys(LogView):
         if (pager := self.pager) is None:
             return
         number = pager.window.next_gap(self.cursor, step)
-        if number is not None:
-            self.place(number, max(0, number - self.visible_height // 3))
-            return
-        edge = pager.window.last_cursor if step > 0 else pager.window.first_cursor
-        if edge is not None:
-            self._go_to_bucket(self._map.next_after_gap(edge.timestamp, step), self._gap_words)
+        bucket = self._map.next_after_gap(self.time_at_cursor, step)
+        if number is not None and not self._is_nearer(bucket, number, step):
+            self.place(number, max(0, number - self.visible_height // 2))
+        else:
+            self._go_to_bucket(bucket, f"gap of {render_span(self._map.gap_seconds)} or more")
+
+    def _is_nearer(self, bucket: Bucket | None, number: int, step: int) -> bool:
+        """Whether the bars know of a gap that lies between the cursor and that row."""
+        row = None if self.pager is None else self.pager.window.row(number)
+        if bucket is None or not isinstance(row, Document):
+            return False
+        end = shift_time(bucket.start, self._map.width_seconds)
+        return end <= row.timestamp if step > 0 else bucket.start > row.timestamp
 
     @property
     def _map(self) -> ScrollMap:
         return ScrollMap() if self.pager is None else self.pager.map
-
-    @property
-    def _gap_words(self) -> str:
-        return f"gap of {render_span(self._map.width_seconds)} or more"
 
     def _go_to_bucket(self, bucket: Bucket | None, what: str) -> None:
         if bucket is None:

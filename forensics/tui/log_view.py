@@ -20,7 +20,7 @@ from forensics.moments import render_moment
 from forensics.store.protocol import Cursor, Document, Query
 from forensics.tui.log_line import render_row, split_words, without_prefix
 from forensics.tui.log_work import LogWork
-from forensics.tui.pager import EventSource, Filter, Pager, start_of, with_words
+from forensics.tui.pager import END, START, EventSource, Filter, Pager, start_of, with_words
 from forensics.tui.window import Gap, Row
 
 REST_SECONDS: Final = 0.05
@@ -192,7 +192,7 @@ class LogView(LogWork):
         else:
             number += settled
         self.set_row_count(pager.row_count)
-        top = number - self.visible_height // 3
+        top = number - self.visible_height // 2
         self.place(number, None if at_end else max(0, top))
         self.refresh()
         self.post_message(self.CursorMoved())
@@ -264,6 +264,37 @@ class LogView(LogWork):
 
         self.run_work("reading", read)
 
+    def open_at(self, at: str, document_id: str) -> None:
+        """Leave the end at which the log opened for a document, or where none has it, a time."""
+        pager = self.pager
+        if pager is None:
+            return
+        number = pager.window.number_of(document_id)
+        if number is not None:
+            self.place(number, max(0, number - self.visible_height // 2))
+            return
+
+        async def read() -> None:
+            found = await pager.go_to(Cursor(at))
+            self.show_window(not found, pager.window.number_of(document_id))
+
+        self.run_work("reading", read)
+
+    def open_at_last_line(self) -> None:
+        """Leave the end at which the log opened for the last line that the instance wrote."""
+        pager = self.pager
+        document = self.document
+        if pager is None or document is None or document.family == "logs":
+            return
+
+        async def find() -> None:
+            query = replace(pager.query, families=frozenset(("logs",)))
+            found = await pager.seek(query, END, -1)
+            if found is not None:
+                self.call_next(self.show_document, found)
+
+        self.run_work("reading", find)
+
     def show_document(self, document: Document) -> None:
         """Go to a document: in what is held, else where it stands in the store."""
         pager = self.pager
@@ -271,7 +302,7 @@ class LogView(LogWork):
             return
         number = pager.window.number_of(document.id)
         if number is not None:
-            self.place(number, max(0, number - self.visible_height // 3))
+            self.place(number, max(0, number - self.visible_height // 2))
             return
 
         async def read() -> None:
@@ -290,12 +321,23 @@ class LogView(LogWork):
         async def find() -> None:
             found = await pager.seek(query, place, step)
             if found is None:
-                way = "after" if step > 0 else "before"
-                self.say(f"No {what} {way} {render_moment(place.timestamp, self.zone)}.")
-            else:
+                found = await pager.seek(query, START if step > 0 else END, step)
+                self.say(self._wrapped_words(found, step, what))
+            if found is not None:
                 self.call_next(self.show_document, found)
 
         self.run_work(f"looking for {what}", find)
+
+    def _wrapped_words(self, found: Document | None, step: int, what: str) -> str:
+        """What is told when nothing more lies in that direction."""
+        if found is None:
+            return f"No {what} in the whole log."
+        here = self.document
+        if here is not None and here.id == found.id:
+            return f"This is the only {what}."
+        if step > 0:
+            return f"No {what} further on: went round to the first one."
+        return f"No {what} further back: went round to the last one."
 
     def find(self, words: str) -> None:
         """Search for words: to the next hit, and count them all beside."""

@@ -14,10 +14,12 @@ from typing import Any, Final, Protocol
 from forensics.store.protocol import Bucket, Cursor, Document, Page, Query
 from forensics.tui.scroll_map import ScrollMap
 from forensics.tui.window import PAGE_SIZE, Gap, Window
-from shipper.wire.times import LATEST
+from shipper.wire.times import EARLIEST, LATEST
 
 PREFETCH_ROWS: Final = 150
 HISTOGRAM_BUCKETS: Final = 120
+START: Final = Cursor(EARLIEST)
+"""Before every document."""
 END: Final = Cursor(LATEST)
 """After every document."""
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Final
 
 from forensics.moments import nanos_or_none, seconds_between
 from forensics.store.protocol import Bucket
 from shipper.wire.times import EARLIEST, NANOS_PER_SECOND, format_time
+
+MIN_GAP_SECONDS: Final = 10.0
+"""A shorter silence is no gap, however fine the bars are."""
 
 
 class ScrollMap:
@@ -69,11 +73,23 @@ class ScrollMap:
             index += step
         return None
 
+    @property
+    def gap_seconds(self) -> float:
+        """The shortest silence that the bars are asked for."""
+        return max(MIN_GAP_SECONDS, self.width_seconds)
+
     def next_after_gap(self, at: str, step: int) -> Bucket | None:
-        """The next or previous bar with events whose neighbour before it has none."""
+        """The next or previous bar with events before which bars of a whole gap have none."""
         index = self.index_at(at) + step
         while 0 < index < len(self.buckets):
-            if self.buckets[index].count and not self.buckets[index - 1].count:
+            if self.buckets[index].count and self._empty_seconds(index) >= self.gap_seconds:
                 return self.buckets[index]
             index += step
         return None
+
+    def _empty_seconds(self, index: int) -> float:
+        """How long the bars directly before that one are empty."""
+        first = index
+        while first > 0 and not self.buckets[first - 1].count:
+            first -= 1
+        return (index - first) * self.width_seconds

@@ -33,7 +33,7 @@ def test_before_anything_was_looked_at_nothing_is_claimed() -> None:
     state, cause, why, sign, missing = _texts(instance())
     assert "Q quarantined · i-00000000000000000 · t3.small" in state
     assert "looking…" == cause
-    assert "set aside by a quarantine; EC2: tagged afterimage:state=shelved" == why
+    assert "set aside by a quarantine · EC2: tagged afterimage:state=shelved" == why
     assert sign.startswith("2026-01-03 14:05:12.221Z, 24m ago · no goodbye · last word: “Memory")
     assert "12,345 log lines stored; checking for holes…" == missing
 
@@ -48,8 +48,9 @@ def test_findings_come_before_the_report() -> None:
 async def test_the_report_brings_completeness_and_how_the_quarantine_ended() -> None:
     """A degraded quarantine is not shown as a complete one."""
     report = replace(await FakeSession().fetch_report(instance()), quarantine="degraded")
-    texts = _texts(instance(), [FOUND], report)
-    assert texts[2].startswith("set aside by a quarantine (quarantine degraded); EC2")
+    reason = "quarantine: case case-1 (tag afterimage:case); EC2: running"
+    texts = _texts(instance(case_id="case-1", state_reason=reason), [FOUND], report)
+    assert "quarantine degraded · case case-1 · EC2: running" == texts[2]
     assert "No log of this instance is stored." == texts[4]
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 from textual.pilot import Pilot
 
 from forensics.errors import UnreachableError
-from forensics.store.protocol import Document
+from forensics.findings.finding import Confidence, Finding, record_reference
+from forensics.ledger.model import InstanceState
+from forensics.store.protocol import Bucket, Document
 from forensics.tui.app import AfterimageApp
+from forensics.tui.histogram_view import render_axis
+from forensics.tui.instance_rows import is_heard
 from forensics.tui.instance_screen import InstanceScreen
 from forensics.tui.log_keys import LogKeys
 from forensics.tui.pager import EventSource
+from forensics.tui.scroll_map import ScrollMap
 from forensics.tui.window import MAX_PAGES, PAGE_SIZE
+from tests.tui.conftest import NOW
 from tests.tui.screen_text import screen_text, wait_for_text, wait_until
 from tests.tui.virtual_store import START, FakeSession, ListStore, VirtualStore, instance
 
@@ -24,10 +31,12 @@ TEN_MILLION = 10_000_000
 
 @asynccontextmanager
 async def opened(
-    source: EventSource, size: tuple[int, int] = (100, 30)
+    source: EventSource, size: tuple[int, int] = (100, 30), findings: Sequence[Finding] = ()
 ) -> AsyncIterator[tuple[Pilot[int], LogKeys]]:
     """The instance screen on a source, its numbers known."""
-    app = AfterimageApp(FakeSession(rows=[instance()], source=source), instance().instance_id)
+    app = AfterimageApp(
+        FakeSession(rows=[instance()], source=source, findings=findings), instance().instance_id
+    )
     async with app.run_test(size=size) as pilot:
         await wait_until(pilot, "the instance", lambda: isinstance(app.screen, InstanceScreen))
         screen = app.screen
@@ -70,6 +79,67 @@ async def test_it_opens_on_the_last_words() -> None:
         assert number_at_cursor(log) == TEN_MILLION - 1
         assert "100% · 2026-01-04 03:46:39.990Z · 10,000,000 of 10,000,000" in screen_text(pilot)
         assert store.pages == 1
+
+
+def _cause(document: Document) -> Finding:
+    """A finding whose evidence is that document."""
+    return Finding(
+        name="fatal_error", title="An error", statement="It said so.", weight=1,
+        confidence=Confidence.LIKELY, evidence=(record_reference(document),),
+    )  # fmt: skip
+
+
+async def test_it_opens_on_the_causes_evidence() -> None:
+    """In the middle of the screen, with what came before and after it."""
+    store = VirtualStore(TEN_MILLION)
+    async with opened(store, findings=[_cause(store.document(9_970_005))]) as (pilot, log):
+        await at_number(pilot, log, 9_970_005)
+        await settled(pilot, log)
+        middle = log.cursor - log.scroll_offset.y
+        assert abs(middle - log.visible_height // 2) <= 1
+        assert "event 9970004 of" in screen_text(pilot)
+        await pilot.press("G")
+        await at_number(pilot, log, TEN_MILLION - 1)
+
+
+async def test_without_a_cause_it_opens_on_the_last_line_that_was_written() -> None:
+    """What was done to a dead instance stands below it."""
+    lines = [VirtualStore(100).document(number) for number in range(100)]
+    acts = [
+        Document(
+            f"act-{number}",
+            "afterimage-lifecycle",
+            {
+                "@timestamp": f"2026-01-03T01:00:{number:02d}.000000000Z",
+                "event.dataset": "afterimage.lifecycle",
+                "message": f"act {number}",
+            },
+        )
+        for number in range(40)
+    ]
+    async with opened(ListStore([*lines, *acts])) as (pilot, log):
+        await wait_for_text(pilot, "event 99 of")
+        await at_number(pilot, log, 99)
+
+
+async def test_beyond_the_last_error_comes_the_first_and_it_is_said() -> None:
+    """E and E go round the end; an only one, or none, is told too."""
+    async with opened(VirtualStore(20_100)) as (pilot, log):
+        await pilot.press("e")
+        await wait_for_text(pilot, "went round to the first one")
+        await at_number(pilot, log, 5)
+        await settled(pilot, log)
+        await pilot.press("E")
+        await wait_for_text(pilot, "went round to the last one")
+        await at_number(pilot, log, 20_005)
+    async with opened(VirtualStore(5)) as (pilot, log):
+        await pilot.press("e")
+        await wait_for_text(pilot, "No error in the whole log.")
+        await pilot.press("w")
+        await at_number(pilot, log, 3)
+        await settled(pilot, log)
+        await pilot.press("w")
+        await wait_for_text(pilot, "This is the only warning.")
 
 
 async def test_a_jump_and_twenty_pages_up_cost_few_pages() -> None:
@@ -209,6 +279,45 @@ async def test_a_silence_is_a_row_and_a_place_to_jump_to() -> None:
         await pilot.press("}")
         await settled(pilot, log)
         assert number_at_cursor(log) == 1_440_000
+
+
+async def test_a_gap_is_never_shorter_than_ten_seconds() -> None:
+    """However fine the bars are; a silence of half a minute is one."""
+    first = VirtualStore(4_000)
+    documents = [first.document(number) for number in (*range(10), *range(3_000, 3_010))]
+    async with opened(ListStore(documents)) as (pilot, log):
+        await pilot.press("g")
+        await at_number(pilot, log, 0)
+        await settled(pilot, log)
+        await pilot.press("}")
+        await at_number(pilot, log, 3_000)
+        await settled(pilot, log)
+        await pilot.press("}")
+        await wait_for_text(pilot, "No further gap of 10 s or more that way.")
+
+
+@pytest.mark.parametrize("number", range(0, 120, 7))
+def test_the_axis_keeps_its_labels_wherever_the_mark_stands(number: int) -> None:
+    """The mark is above the cursor's bar, and both times can be read."""
+    buckets = [
+        Bucket(f"2026-01-03T{n // 60:02d}:{n % 60:02d}:00.000000000Z", 1) for n in range(120)
+    ]
+    axis = render_axis(ScrollMap(buckets), 98, buckets[number].start, dt.UTC)
+    assert 98 == len(axis)
+    assert round(number * 97 / 119) == axis.index("▲")
+    assert "01-03 00:00" in axis
+    assert "01-03 01:59" in axis
+    assert "1 bar = 1 m 00 s · 0 errors" in axis
+
+
+async def test_an_ended_instance_is_not_shown_as_followed() -> None:
+    """Nothing new can come from it."""
+    async with opened(VirtualStore(10)) as (pilot, _):
+        assert "following" not in screen_text(pilot)
+        await pilot.press("equals_sign")
+        await wait_for_text(pilot, "paused")
+    assert is_heard(instance(state=InstanceState.RUNNING), NOW)
+    assert not is_heard(instance(state=InstanceState.TERMINATED, last_sign_at=START), NOW)
 
 
 async def test_filters_narrow_the_question_and_backspace_takes_them_back() -> None:
