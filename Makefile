@@ -20,7 +20,8 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c $(NEW_ENOUGH) || { echo "$(PYTHON) is not a Python 3.11 or newer: name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "Making .venv with $$($(PYTHON) --version); the first time takes a minute or two." >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@bash -o pipefail -c "$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]' \
+		| awk '{printf \".\"; fflush()} END {print \"\"}' >&2"
 	@touch $(READY)
 
 demo: $(READY)  ## Run the whole story on this machine; DEMO='--headless --json' for no terminal

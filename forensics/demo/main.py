@@ -32,6 +32,9 @@ from forensics.quarantine.result import QuarantineResult
 
 SCENARIOS: Final = ("leak",)
 SCHEMA: Final = "afterimage.demo/1"
+STAND_IN: Final = (
+    "  The demo's account is moto, which lacks calls that AWS has: expected here, not there."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,7 @@ def _summary(document: dict[str, Any]) -> str:
         f"{written:,} bytes written, {stored:,} stored: {verdict}.",
         f"Dead and quarantined: {dead} ({document['quarantine']['outcome']})",
         *(f"  because: {reason}" for reason in document["quarantine"]["reasons"]),
+        *(STAND_IN for _ in document["quarantine"]["reasons"][:1]),
         f"Terminated and replaced: {document['terminated_instance']}",
         "Reports:",
         *(f"  {path}" for path in document["reports"]),
