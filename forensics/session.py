@@ -110,21 +110,28 @@ class Session:
         assert store is not None  # noqa: S101 - the line above refuses settings without one
         return store
 
-    async def find_stored(self, text: str) -> InstanceRow:
+    async def find_stored(self, text: str, *, has_logs: bool = True) -> InstanceRow:
         """The stored instance of that id or prefix, by what the streams say.
 
         Raises:
-            NotFoundError: nothing is stored of it; it says so if AWS knows the instance.
+            NotFoundError: nothing is stored of it, or no log and `has_logs`; it says so if AWS
+                knows the instance.
         """
         from forensics.ledger.load import find_row, load_ledger
+        from forensics.store.protocol import Query
 
         store = await self.require_store()
         try:
-            return await find_stored(store, text)
-        except NotFoundError as error:
-            everybody = await self.fetch_ledger(frozenset((text,)))
-            if everybody.rows:
-                raise _nothing_stored(everybody.rows[0]) from error
+            row = await find_stored(store, text)
+            only = Query(instance_ids=frozenset((row.instance_id,)))
+            if row.streams or not has_logs or await store.count(only):
+                return row
+            text = row.instance_id
+        except NotFoundError:
+            pass  # AWS may know more
+        everybody = await self.fetch_ledger(frozenset((text,)))
+        if everybody.rows:
+            raise _nothing_stored(everybody.rows[0])
         stored = await load_ledger(store, None)
         told = replace(stored, asked=everybody.asked, warnings=everybody.warnings)
         return find_row(told, text)
@@ -150,7 +157,9 @@ class Session:
 def _nothing_stored(row: InstanceRow) -> NotFoundError:
     return NotFoundError(
         f"no log stored of {row.instance_id}",
-        why=f"AWS knows it as {row.state}, and no shipper of it has sent anything to this store",
+        why=f"AWS knows it as {row.state}"
+        if "ec2" in row.sources
+        else "the store has only what happened to it, no shipper of it sent anything here",
         next_step=f"see what AWS says: forensics show {row.instance_id}; "
         "on the instance: shipper status",
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +15,7 @@ from forensics.errors import UsageError
 
 if TYPE_CHECKING:
     from forensics.ledger.timeline import TimelineEntry
-    from forensics.store.protocol import Query
+    from forensics.store.protocol import Query, Store
 
 DEFAULT_LIMIT = 500
 LEVELS = ("trace", "debug", "info", "notice", "warn", "error", "critical")
@@ -25,7 +27,8 @@ LEVELS = ("trace", "debug", "info", "notice", "warn", "error", "critical")
 forensics logs i-0123456789abcdef0 --since '2h ago' --level warn
 
 Print the last lines of an instance, oldest first: time (UTC), level, file, text. Lines of all its
-files are in one order of time. Control characters are shown, never sent to the terminal.
+files are in one order of time. A file is shown by as much of its path's end as no other has.
+Control characters are shown, never sent to the terminal.
 
 With --jsonl, or --json, each line is one JSON object: `schema`, `_id` and the stored fields.
 """,
@@ -36,7 +39,13 @@ With --jsonl, or --json, each line is one JSON object: `schema`, `_id` and the s
 @click.option("--match", metavar="WORDS", default="", help="Lines that hold all these words.")
 @click.option("--grep", metavar="REGEX", help="Lines in which this pattern is found.")
 @click.option("--level", type=click.Choice(LEVELS), help="Lines at this level or a worse one.")
-@click.option("--path", "paths", metavar="PATH", multiple=True, help="Lines of this file.")
+@click.option(
+    "--path",
+    "paths",
+    metavar="PATH",
+    multiple=True,
+    help="Lines of this file; its path's end is enough.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -69,10 +78,18 @@ def logs(
     from forensics.store.protocol import Query
 
     now = time.time_ns()
+    begin = parse_moment(since, now_nanos=now, option="--since") if since else ""
+    end = parse_moment(until, now_nanos=now, option="--until") if until else ""
+    if begin and end and begin > end:
+        raise UsageError(
+            "--since is after --until",
+            why=f"no line is both after {begin} and before {end}",
+            next_step="exchange the two times",
+        )
     query = Query(
         families=frozenset(("logs", "lifecycle")) if timeline else frozenset(("logs",)),
-        since=parse_moment(since, now_nanos=now, option="--since") if since else "",
-        until=parse_moment(until, now_nanos=now, option="--until") if until else "",
+        since=begin,
+        until=end,
         match=match,
         levels=frozenset(LEVELS[LEVELS.index(level) :]) if level else frozenset(),
         paths=frozenset(paths),
@@ -112,14 +129,19 @@ async def _print_logs(
     from dataclasses import replace
 
     from forensics.cli.output import narrate, warn_each, write_json_line, write_line
+    from forensics.cli.paths import find_path, short_names
     from forensics.cli.reading import Reading
     from forensics.cli.session import opened
+    from forensics.proof.sources import load_paths
 
     settings = invocation.settings()
     color = invocation.use_color()
     async with opened(settings) as session:
         store = await session.require_store()
-        row = await session.find_stored(instance)
+        row = await session.find_stored(instance, has_logs="lifecycle" not in query.families)
+        paths = await load_paths(store, row.instance_id)
+        # A path that no shipper of ours named may stand in another shipper's lines.
+        asked = frozenset(find_path(paths, path) or path for path in query.paths)
         events = row.events
         if "lifecycle" in query.families:
             ledger = await session.fetch_ledger(frozenset((row.instance_id,)))
@@ -127,19 +149,44 @@ async def _print_logs(
             events = ledger.rows[0].events if ledger.rows else events
         reading = Reading(
             store=store,
-            query=replace(query, instance_ids=frozenset((row.instance_id,))),
+            query=replace(query, instance_ids=frozenset((row.instance_id,)), paths=asked),
             events=events,
             keep=lambda entry: pattern is None or pattern.search(entry.text) is not None,
         )
         start = None if limit is None else await reading.find_start(limit)
+        names, shown, count = short_names(paths), set[str](), 0
         async for entry in reading.read_from(start):
+            count += 1
             if as_json:
                 write_json_line(_json_line(entry))
             else:
-                write_line(_human_line(entry, color=color))
+                shown.add(entry.document.path if entry.document is not None else "")
+                write_line(_human_line(entry, names, color=color))
+        if not count:
+            narrate(await _say_nothing(store, row.instance_id, paths))
+        elif sys.stderr.isatty():
+            for path in sorted(shown & set(paths)):
+                narrate(f"{names[path]} is {path}")
         if start is not None and start.more:
             narrate(f"only the last {limit:,} lines: --limit N shows more, --all every one")
     return 0
+
+
+async def _say_nothing(store: Store, instance_id: str, paths: Sequence[str]) -> str:
+    """What there is where no line matches."""
+    from forensics.cli.paths import list_paths
+    from forensics.moments import render_utc
+    from forensics.store.protocol import Cursor, Query
+    from shipper.wire.times import LATEST
+
+    all_lines = Query(instance_ids=frozenset((instance_id,)))
+    count = await store.count(all_lines)
+    first = await store.page(all_lines, limit=1)
+    last = await store.page(all_lines, before=Cursor(LATEST), limit=1)
+    times = [render_utc(page.documents[0].timestamp) for page in (first, last) if page.documents]
+    stored = f"; stored from {' to '.join(times)}" if times else ""
+    files = ", ".join(list_paths(paths).splitlines()) or "none known"
+    return f"0 of {count:,} lines match{stored}; files: {files}"
 
 
 def _json_line(entry: TimelineEntry) -> dict[str, object]:
@@ -151,7 +198,7 @@ def _json_line(entry: TimelineEntry) -> dict[str, object]:
     return record_document(entry.document)
 
 
-def _human_line(entry: TimelineEntry, *, color: bool) -> str:
+def _human_line(entry: TimelineEntry, names: Mapping[str, str], *, color: bool) -> str:
     from forensics.cli.output import render_log_line
 
     if entry.event is not None:
@@ -165,5 +212,6 @@ def _human_line(entry: TimelineEntry, *, color: bool) -> str:
             color=color,
             mark="◆ ",
         )
-    where = entry.document.path if entry.document is not None else ""
+    path = entry.document.path if entry.document is not None else ""
+    where = names.get(path, path)
     return render_log_line(entry.at, entry.level, where, entry.text, color=color)

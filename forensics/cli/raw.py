@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PATHS_SCHEMA = "afterimage.paths/1"
 RAW_SCHEMA = "afterimage.raw/1"
-_SHOWN_PATHS = 20
 
 
 @click.command(
@@ -32,6 +31,7 @@ _SHOWN_PATHS = 20
 forensics raw i-0123456789abcdef0 /var/log/app.log > app.log
 forensics raw i-0123456789abcdef0 --list
 
+PATH may be cut at the front where only one file ends so: app.log.
 Write the bytes of a file as the instance's shipper sent them: compare them with `cmp` or
 `sha256sum`. Bytes that are not stored are left out and listed on stderr; the exit code is then 5.
 """,
@@ -117,7 +117,7 @@ async def _write_raw(
     async with opened(invocation.settings()) as session:
         store = await session.require_store()
         row = await session.find_stored(instance)
-        await _require_path(store, row.instance_id, path)
+        path = await _require_path(store, row.instance_id, path)
         with open_sink(output, force=force) as write:
             async for piece in read_path(store, row.instance_id, path):
                 if isinstance(piece, Bytes):
@@ -144,17 +144,18 @@ async def _write_raw(
     return PartialResultError.exit_code
 
 
-async def _require_path(store: Store, instance_id: str, path: str) -> None:
+async def _require_path(store: Store, instance_id: str, text: str) -> str:
+    from forensics.cli.paths import find_path, list_paths
     from forensics.proof.sources import load_paths
 
     paths = await load_paths(store, instance_id)
-    if path in paths:
-        return
-    shown = "\n".join(paths[:_SHOWN_PATHS]) or "none: its shipper sent no file"
-    more = len(paths) - _SHOWN_PATHS
+    path = find_path(paths, text)
+    if path is not None:
+        return path
+    shown = list_paths(paths) or "none: its shipper sent no file"
     raise NotFoundError(
-        f"{instance_id} shipped no file {path}",
-        why=f"{len(paths)} files are known of it" + (f", {more} more than here" * (more > 0)),
+        f"{instance_id} shipped no file {safe_text(text)}",
+        why=f"{len(paths)} files are known of it",
         next_step=f"choose one of:\n{shown}",
     )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from forensics.cli.paths import find_path, short_names
 from forensics.cli.raw import TextGuard
-from forensics.errors import UsageError
+from forensics.errors import NotFoundError, UsageError
 from tests.forensics.cli.conftest import Run
 from tests.forensics.cli.stored import (
+    DAY,
     DEAD,
     DEAD_LINES,
     EVIL_PATH,
@@ -21,6 +24,7 @@ from tests.forensics.cli.stored import (
     LONG_LINES,
     PATH,
     SILENT,
+    StoreFile,
     content_of,
 )
 
@@ -134,10 +138,63 @@ def test_logs_prints_time_level_path_and_text(run: Run, store: Path) -> None:
     """One line a record, in order of time, UTC to the millisecond."""
     answer = run("logs", DEAD, "--store", store, "--match", "worker failed")
 
-    assert (
-        "2026-01-03T12:00:41.000Z E /var/log/app.log │ 2026-01-03T12:00:41Z ERROR worker failed\n"
-        == (answer.out)
+    assert "2026-01-03T12:00:41.000Z E app.log │ 2026-01-03T12:00:41Z ERROR worker failed\n" == (
+        answer.out
     )
+
+
+def test_a_path_may_be_cut_at_the_front(run: Run, store: Path) -> None:
+    """`app.log` is enough for `logs --path` and `raw`; what ends no path is said to."""
+    whole = run("logs", DEAD, "--store", store, "--path", PATH)
+    cut = run("logs", DEAD, "--store", store, "--path", "app.log")
+
+    assert whole.out == cut.out
+    assert len(DEAD_LINES) == len(cut.out.splitlines())
+    assert content_of(DEAD_LINES) == run("raw", DEAD, "app.log", "--store", store).raw
+    assert 7 == run("raw", DEAD, "pp.log", "--store", store).code
+
+
+def test_a_path_that_ends_several_is_answered_with_the_choices() -> None:
+    """And each file is shown by as much of its end as tells it from the others."""
+    paths = ["/var/log/app.log", "/srv/app.log", "/srv/other.log", "/log"]
+
+    with pytest.raises(NotFoundError, match="no single file") as caught:
+        find_path(paths, "app.log")
+
+    assert "/var/log/app.log" in caught.value.next_step
+    assert "/srv/app.log" in caught.value.next_step
+    assert "/srv/app.log" == find_path(paths, "srv/app.log")
+    assert None is find_path(paths, "/app.log")
+    assert ["log/app.log", "srv/app.log", "other.log", "log"] == list(short_names(paths).values())
+
+
+def test_a_name_that_is_no_utf8_is_found_as_it_is_typed(run: Run, tmp_path: Path) -> None:
+    """The shell gives its bytes, the store has the shipper's spelling of them."""
+    file = StoreFile(tmp_path / "logs.sqlite")
+    file.add_instance(DEAD, b"line\n", path="/var/log/inv\\xff.log")
+    file.close()
+
+    typed = os.fsdecode(b"/var/log/inv\xff.log")
+
+    assert b"line\n" == run("raw", DEAD, typed, "--store", file.path).raw
+    assert 1 == len(run("logs", DEAD, "--path", typed, "--store", file.path).out.splitlines())
+
+
+def test_logs_without_a_match_say_what_there_is(run: Run, store: Path) -> None:
+    """Nothing on stdout, exit 0; stderr has the count, the times and the files."""
+    answer = run("logs", DEAD, "--store", store, "--match", "nowhere")
+
+    assert (0, "") == (answer.code, answer.out)
+    assert f"0 of {len(DEAD_LINES)} lines match; stored from {DAY}T12:00:00" in answer.err
+    assert f"files: {PATH}" in answer.err
+
+
+def test_since_after_until_is_refused(run: Run, store: Path) -> None:
+    """An exchange of the two is a usage error, not an empty answer."""
+    answer = run("logs", DEAD, "--store", store, "--since", "2026-01-04", "--until", "2026-01-03")
+
+    assert 2 == answer.code
+    assert "--since is after --until" in answer.err
 
 
 def test_logs_limit_keeps_the_last_lines_and_says_so(run: Run, store: Path) -> None:
