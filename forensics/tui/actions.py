@@ -21,6 +21,7 @@ PLACES: Final = {
     "instances": "Instances",
     "instance": "One instance",
     "log": "Timeline",
+    "copy": "Snapshots and facts",
     "text": "Text (snapshots, facts, report, help)",
 }
 """Where actions work, by the name that a binding's owner uses, with the heading in the help."""
@@ -197,6 +198,14 @@ ACTIONS: Final[Sequence[Action]] = (
         "Copy the command that finds this event again.", bar=True,
     ),
     _action("log", "pause", "=", "Pause", "Stop following new events; again to follow."),
+    _action(
+        "copy", "copy", "y", "Copy",
+        "Copy the line under the cursor; of a snapshot: its id.", bar=True,
+    ),
+    _action(
+        "copy", "copy_command", "C", "Command",
+        "Copy the command that shows this again.", bar=True,
+    ),
     _action("text", "scroll_down", "j down", "Down", "One line down."),
     _action("text", "scroll_up", "k up", "Up", "One line up."),
     _action("text", "page_down", "space pagedown", "Page down", "One page down."),

@@ -28,7 +28,9 @@ def build_details(row: Row | None, zone: dt.tzinfo) -> list[Line]:
             Line(f"from {render_moment(row.since, zone)}"),
             Line(f"to   {render_moment(row.until, zone)}"),
         ]
-    lines = [Line("Message", "head")]
+    lines = [Line("Find it again: C copies the command, y the event, Y the link", "head")]
+    lines += [Line(command) for command in (find_command(row), raw_command(row)) if command]
+    lines += [Line(""), Line("Message", "head")]
     lines += [Line(part) for part in row.message.split("\n")[:200]]
     lines += [*_clocks(row, zone), *_bytes(row), Line(""), Line("Fields", "head")]
     lines += [
@@ -38,15 +40,11 @@ def build_details(row: Row | None, zone: dt.tzinfo) -> list[Line]:
     ]
     lines += [
         Line(""),
-        Line("Find it again", "head"),
+        Line("Its place in the store", "head"),
         Line(f"_index: {row.index}"),
         Line(f"_id: {row.id}"),
         Line(link_of(row)),
-        Line(find_command(row)),
     ]
-    if raw := raw_command(row):
-        lines.append(Line(raw))
-    lines.append(Line("y copies the event, Y the link, C the command", "dim"))
     return lines
 
 

@@ -31,6 +31,7 @@ INTRODUCTION = {
         "a step that failed; ~ is a line whose own time and reading time are far apart. "
         "~ before a number: estimated from the histogram."
     ),
+    "copy": "A cursor marks the line that y copies; C copies the command that shows it again.",
     "text": "Text to read; select with the mouse and copy with Ctrl+c.",
 }
 

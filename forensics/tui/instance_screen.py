@@ -26,8 +26,10 @@ from forensics.store.protocol import Query
 from forensics.tui.actions import bindings
 from forensics.tui.answer import build_answer
 from forensics.tui.calls import AskedSource
+from forensics.tui.copy_pane import CopyPane
 from forensics.tui.cursor_view import CursorView
 from forensics.tui.details import build_details
+from forensics.tui.details_pane import DetailsPane
 from forensics.tui.frame import Desk, Frame, content
 from forensics.tui.histogram_view import HistogramView
 from forensics.tui.instance_rows import is_heard
@@ -64,7 +66,9 @@ class InstanceScreen(Frame):
         & #events { height: 1fr; layout: vertical; }
         & #events.wide { layout: horizontal; }
         & LogKeys { height: 1fr; width: 1fr; }
-        & #details { display: none; height: 1fr; border-top: solid $primary; }
+        & #details { display: none; height: 5fr; border-top: solid $primary; }
+        & #timeline.narrow.detailed LogKeys { height: 2fr; min-height: 3; }
+        & #timeline.narrow.detailed HistogramView { display: none; }
         & #details.shown { display: block; }
         & #events.wide #details { width: 45%; height: 100%; border-top: none;
                                   border-left: solid $primary; }
@@ -92,10 +96,10 @@ class InstanceScreen(Frame):
                 yield Static(id="chips", classes="line")
                 with Container(id="events"):
                     yield LogKeys(id="log")
-                    yield TextPane(id="details")
+                    yield DetailsPane(id="details")
                 yield Static(id="position", classes="line")
-            yield TextPane(id="snapshots")
-            yield TextPane(id="facts")
+            yield CopyPane(id="snapshots")
+            yield CopyPane(id="facts")
             yield TextPane(id="report")
 
     @property
@@ -235,7 +239,8 @@ class InstanceScreen(Frame):
         )
         styles = {"good": "$text-success", "bad": "$text-error", "dim": "$text-muted"}
         width = max(10, self.size.width - 2)
-        most = 2 if self.size.height >= TALL else 1
+        is_reading = self.details.has_class("shown") and self.size.width < WIDE
+        most = 2 if self.size.height >= TALL and not is_reading else 1
         parts = []
         for label, text, kind in lines:
             room = width - (LABEL_CELLS if label else 0)
@@ -301,6 +306,7 @@ class InstanceScreen(Frame):
         """Details stand beside the log where there is room."""
         super().on_resize()
         self.query_one("#events").set_class(self.size.width >= WIDE, "wide")
+        self.query_one("#timeline").set_class(self.size.width < WIDE, "narrow")
         self._show_answer()
         self._show_position()
 
@@ -309,6 +315,14 @@ class InstanceScreen(Frame):
         event.stop()
         self._show_position()
         self._show_details()
+
+    def on_copy_pane_copied(self, event: CopyPane.Copied) -> None:
+        """A line of snapshots or facts, or its command."""
+        event.stop()
+        if event.text:
+            self.log_view.copy(event.text, event.what)
+        else:
+            self.say("Nothing to copy stands here.")
 
     def on_log_work_changed(self, event: LogWork.Changed) -> None:
         """Numbers, filters or work changed."""
@@ -357,8 +371,11 @@ class InstanceScreen(Frame):
     def action_details(self) -> None:
         """Called by the timeline's Enter."""
         shown = self.details.toggle_class("shown").has_class("shown")
+        self.query_one("#timeline").set_class(shown, "detailed")
+        self._show_answer()
         if shown:
             self._show_details()
+            self.details.focus()
         else:
             self.log_view.focus()
 
@@ -370,7 +387,8 @@ class InstanceScreen(Frame):
     def action_show_panel(self, panel: str) -> None:
         switcher = self.query_one(ContentSwitcher)
         switcher.current = panel
-        target = self.log_view if panel == "timeline" else self.query_one(f"#{panel}", TextPane)
+        timeline = self.details if self.details.has_class("shown") else self.log_view
+        target = timeline if panel == "timeline" else self.query_one(f"#{panel}", TextPane)
         target.focus()
         self._show_tabs()
         self.show_frame()

@@ -16,10 +16,12 @@ from typing import Any, Final
 from forensics.ledger.model import InstanceRow, SnapshotRow
 from forensics.moments import render_moment
 from forensics.report.model import ReportModel
+from forensics.tui.commands import shell_word
 from forensics.tui.text_pane import Line
 
-_ESCAPE: Final = re.compile(r"\\([^\w\s])")
-"""Markdown's escapes, which a person reads past more easily if they are not there."""
+_MARKUP: Final = re.compile(r"\\([^A-Za-z0-9\s])|\*\*|`")
+"""What Markdown adds: an escape before a character, which is the text's own, and its marks."""
+_CELL_EDGE: Final = re.compile(r"(?<!\\)\|")
 
 
 def known_snapshots(row: InstanceRow, report: ReportModel | None) -> Sequence[SnapshotRow]:
@@ -33,17 +35,26 @@ def build_snapshots(row: InstanceRow, report: ReportModel | None, zone: dt.tzinf
     """Each snapshot with volume, time, case and tags; and who was not asked for more."""
     lines: list[Line] = []
     for one in known_snapshots(row, report):
-        lines.append(Line(f"{one.snapshot_id} · {one.state} · {one.size_gib} GiB", "head"))
+        command = f"aws ec2 describe-snapshots --snapshot-ids {shell_word(one.snapshot_id)}"
         started = render_moment(one.started_at, zone)
-        lines.append(Line(f"of volume {one.volume_id}, started {started}"))
+        texts = [
+            Line(f"{one.snapshot_id} · {one.state} · {one.size_gib} GiB", "head"),
+            Line(f"of volume {one.volume_id}, started {started}"),
+            Line(command, "dim", command),
+        ]
         if one.case_id:
-            lines.append(Line(f"case {one.case_id}"))
-        lines += [Line(f"  {name} = {one.tags[name]}", "dim") for name in sorted(one.tags)]
-        lines.append(Line(""))
+            texts.append(Line(f"case {one.case_id}", copied=one.case_id))
+        texts += [Line(f"  {name} = {one.tags[name]}", "dim") for name in sorted(one.tags)]
+        lines += [
+            line._replace(copied=line.copied or one.snapshot_id, command=command)
+            for line in (*texts, Line(""))
+        ]
+    takes = f"forensics quarantine {shell_word(row.instance_id)} --dry-run"
     if not lines and report is not None:
         lines = [
             Line("Nobody who was asked knows a snapshot of this instance's volumes."),
-            Line("forensics quarantine takes them; --dry-run shows how.", "dim"),
+            Line("A quarantine takes them; this shows how:", "dim"),
+            Line(takes, "dim", takes, takes),
         ]
     return [*lines, *(Line(text, "dim") for text in _unasked(row, report))]
 
@@ -81,7 +92,8 @@ def build_facts(row: InstanceRow) -> list[Line]:
     lines = [*_json("The ledger's row", merged), *_json("Its streams", streams)]
     for call in sorted(row.raw):
         lines += _json(call, row.raw[call])
-    return lines
+    command = f"forensics show {shell_word(row.instance_id)} --json"
+    return [line._replace(command=command) for line in lines]
 
 
 def _json(title: str, value: Any) -> list[Line]:
@@ -90,12 +102,36 @@ def _json(title: str, value: Any) -> list[Line]:
 
 
 def build_report(report: ReportModel | None, saved: Sequence[Path]) -> list[Line]:
-    """Where it was written, and the Markdown without its escapes; None: not there yet."""
+    """Where it was written, and what it says as plain text; None: not there yet."""
     if report is None:
         return [Line("The report is being gathered…", "dim")]
     from forensics.report.markdown import render_markdown
 
     lines = [Line(f"Written: {path}", "head") for path in saved]
     lines += [Line("o writes it to a folder, as Markdown and HTML", "dim"), Line("")]
-    text = _ESCAPE.sub(r"\1", render_markdown(report)).split("\n")
-    return lines + [Line(part, "head" if part.startswith("#") else "plain") for part in text]
+    return lines + plain_markdown(render_markdown(report))
+
+
+def plain_markdown(text: str) -> list[Line]:
+    """Our own Markdown without its marks: headings, cells apart, quoted lines as they stand."""
+    lines: list[Line] = []
+    fence = ""
+    for part in text.split("\n"):
+        if fence:
+            fence = "" if part == fence else fence
+            lines += [Line(f"  {part}")] if fence else []
+        elif part.startswith("```"):
+            fence = part.removesuffix("text")
+        elif part.startswith("#"):
+            lines.append(Line(_unmarked(part.lstrip("# ")), "head"))
+        elif part.startswith("|"):
+            cells = [_unmarked(cell.strip()) for cell in _CELL_EDGE.split(part)[1:-1]]
+            if any(cell.strip("- :") for cell in cells):
+                lines.append(Line("  ".join(cells)))
+        else:
+            lines.append(Line(_unmarked(part.removeprefix("> "))))
+    return lines
+
+
+def _unmarked(text: str) -> str:
+    return _MARKUP.sub(r"\1", text)

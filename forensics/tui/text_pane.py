@@ -30,6 +30,10 @@ class Line(NamedTuple):
     """May be hostile."""
     kind: str = "plain"
     """`plain`, `head`, `dim` or `error`."""
+    copied: str = ""
+    """What `y` copies from here; empty: the line itself."""
+    command: str = ""
+    """What `C` copies from here."""
 
 
 def wrap_words(text: str, width: int) -> list[str]:
@@ -98,9 +102,9 @@ class TextPane(ScrollView, can_focus=True):
         for line in self._lines:
             text = safe_text(line.text)
             if width < 1 or cell_len(text) <= width:
-                wrapped.append(Line(text, line.kind))
+                wrapped.append(line._replace(text=text))
             else:
-                wrapped.extend(Line(part, line.kind) for part in wrap_words(text, width))
+                wrapped.extend(line._replace(text=part) for part in wrap_words(text, width))
         self._wrapped = wrapped
         self.virtual_size = Size(0, len(wrapped))
 

@@ -8,6 +8,7 @@ import pytest
 
 from forensics.tui.actions import ACTIONS, PLACES, actions_of, bindings, key_names, render_keys_page
 from forensics.tui.app import AfterimageApp
+from forensics.tui.copy_pane import CopyPane
 from forensics.tui.cursor_view import CursorView
 from forensics.tui.help_screen import build_help
 from forensics.tui.instance_screen import InstanceScreen
@@ -21,6 +22,7 @@ OWNERS = {
     "instances": InstancesScreen,
     "instance": InstanceScreen,
     "log": LogKeys,
+    "copy": CopyPane,
     "text": TextPane,
 }
 
@@ -45,7 +47,8 @@ def test_a_screens_keys_do_not_hide_those_of_the_widget_in_focus() -> None:
     for places in (
         ("rows", "instances", "everywhere"),
         ("rows", "log", "instance", "everywhere"),
-        ("text", "instance", "everywhere"),
+        ("text", "log", "instance", "everywhere"),
+        ("copy", "text", "instance", "everywhere"),
     ):
         keys = [key for action in actions_of(*places) for key in action.keys]
         assert sorted(set(keys)) == sorted(keys)

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from forensics.ledger.model import InstanceRow, InstanceState
 from forensics.tui.actions import PLACES, actions_of
 from forensics.tui.app import AfterimageApp
+from forensics.tui.copy_pane import CopyPane
 from forensics.tui.instance_screen import InstanceScreen
 from forensics.tui.instances_screen import InstancesScreen
 from tests.tui.screen_text import screen_text, wait_until
@@ -78,9 +79,11 @@ async def _stand(app: ToldApp, pilot: Pilot[int], place: str) -> None:
     pager = log.pager
     assert pager is not None
     await wait_until(pilot, "the map", lambda: pager.map_known and not log.working)
-    screen.action_show_panel("facts" if place == "text" else "timeline")
+    screen.action_show_panel({"text": "report", "copy": "facts"}.get(place, "timeline"))
     if place == "text":
-        screen.query_one("#facts").scroll_to(y=30, animate=False)
+        screen.query_one("#report").scroll_to(y=20, animate=False)
+    elif place == "copy":
+        screen.query_one("#facts", CopyPane)._go(30)
     else:
         log.place(log.row_count // 2)
         await wait_until(pilot, "the middle", lambda: log.document is not None and not log.working)
