@@ -97,7 +97,7 @@ def _run(words: list[str], invocation: Invocation) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except ForensicsError as error:
-        return report_failure(error, as_json=as_json)
+        return report_failure(_with_options(error, invocation), as_json=as_json)
     except click.ClickException as error:
         return report_failure(from_click(error), as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
@@ -108,6 +108,15 @@ def _run(words: list[str], invocation: Invocation) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: what is not ours is a bug
         return report_bug(error, as_json=as_json)
+
+
+def _with_options(error: ForensicsError, invocation: Invocation) -> ForensicsError:
+    """The error, its next step with the options that this call was given."""
+    from forensics.cli.commands import given_options, repeat_options
+
+    with contextlib.suppress(ForensicsError):  # settings that are wrong are the error itself
+        error.next_step = repeat_options(error.next_step, given_options(invocation.settings()))
+    return error
 
 
 if __name__ == "__main__":

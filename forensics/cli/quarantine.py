@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -29,8 +30,8 @@ forensics quarantine i-0123456789abcdef0 --dry-run
 forensics quarantine i-0123456789abcdef0 --confirm i-0123456789abcdef0
 
 Take a faulty instance out of its group, snapshot its disks, isolate it, stop it, snapshot again.
-The plan names every call, in which account and region. Nothing is deleted. A run that was cut off
-goes on where it stopped; a second run changes nothing.
+The plan names every step, in which account and region; --verbose every call. Nothing is deleted.
+A run that was cut off goes on where it stopped; a second run changes nothing.
 
 Exit codes: 0 complete, 5 degraded, 1 lost, 8 refused. The plan and the steps go to stderr, the
 result to stdout; with --dry-run the plan is the result.
@@ -45,9 +46,18 @@ result to stdout; with --dry-run the plan is the result.
     help="fault: the disk first. attack: the isolation first.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
+@click.option("--verbose", is_flag=True, help="The plan with every call, risk and way back.")
 @click.option("--confirm", metavar="ID", help="The instance's id again: yes, do it.")
 @click.option("--keep-running", is_flag=True, help="Isolate it, but do not stop it.")
 @click.option("--accept-outage", is_flag=True, help="Go on though too few healthy others are left.")
+@click.option(
+    "--floor",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Healthy others that must be left in its group and target groups.",
+)
+@click.option("--wait-snapshots", is_flag=True, help="Wait until the snapshots can be read.")
 @global_options(*SETTINGS)
 @click.pass_obj
 def quarantine(
@@ -55,12 +65,17 @@ def quarantine(
     instance: str,
     mode: str,
     dry_run: bool,
+    verbose: bool,
     confirm: str | None,
     keep_running: bool,
     accept_outage: bool,
+    floor: int,
+    wait_snapshots: bool,
 ) -> int:
     """Set an instance aside."""
-    from forensics.cli.output import write_json, write_line
+    from forensics.cli.commands import given_options
+    from forensics.cli.output import narrate, write_json, write_line
+    from forensics.cli.plan_text import render_short_plan
     from forensics.cli.session import run_async
     from forensics.quarantine.facts import fetch_facts
     from forensics.quarantine.model import Mode
@@ -76,34 +91,66 @@ def quarantine(
         mode=Mode(mode),
         keep_running=keep_running,
         accept_outage=accept_outage,
+        floor=floor,
     )
+    given = given_options(settings)
+    text = render_plan(plan) if verbose else render_short_plan(plan, str(settings.evidence))
     if dry_run:
         if invocation.json:
             body = dict(to_json(plan))
             write_json(str(body.pop("schema")), body)
         else:
-            write_line(render_plan(plan).rstrip("\n"))
+            write_line(text.rstrip("\n"))
+            if plan.steps:
+                write_line(_carry_out(given, plan, wait_snapshots=wait_snapshots))
         return 0
-    sys.stderr.write(render_plan(plan))
+    sys.stderr.write(text)
     if plan.steps:
         _require_confirmation(instance, confirm)
-    result = run_async(_run(settings, account, plan))
+    result = run_async(_run(settings, account, plan, wait_snapshots=wait_snapshots))
     if invocation.json:
         body = dict(result.to_json())
         write_json(str(body.pop("schema")), body)
     else:
         _say_result(result)
+    for command in ("show {}", "report {} -o ."):
+        narrate(f"next: forensics{given} {command.format(shlex.quote(result.instance_id))}")
     return EXIT_CODES[str(result.outcome)]
 
 
-async def _run(settings: Settings, account: Account, plan: Plan) -> QuarantineResult:
+def _carry_out(given: str, plan: Plan, *, wait_snapshots: bool) -> str:
+    """The command that does what the plan says: the same options, and the id typed again."""
+    from forensics.safe_text import safe_text
+
+    options = plan.options
+    instance = shlex.quote(plan.instance_id)
+    words = [
+        f"forensics{given} quarantine {instance}",
+        *([f"--mode {options.mode}"] if str(options.mode) != "fault" else []),
+        *(["--keep-running"] if options.keep_running else []),
+        *(["--accept-outage"] if options.accept_outage else []),
+        *([f"--floor {options.floor}"] if options.floor != 1 else []),
+        *(["--wait-snapshots"] if wait_snapshots else []),
+        f"--confirm {instance}",
+    ]
+    return safe_text(" ".join(words))
+
+
+async def _run(
+    settings: Settings, account: Account, plan: Plan, *, wait_snapshots: bool
+) -> QuarantineResult:
     from forensics.evidence.folder import FolderEvidence
     from forensics.quarantine.run import run_quarantine
 
     store = await _open_store_if_it_answers(settings)
     try:
         result = await run_quarantine(
-            plan, account, FolderEvidence(settings.evidence), store=store, on_step=_say_step
+            plan,
+            account,
+            FolderEvidence(settings.evidence),
+            store=store,
+            on_step=_say_step,
+            wait_snapshots=wait_snapshots,
         )
         if store is not None:
             await _remember_facts(store, account, result.instance_id)

@@ -127,20 +127,12 @@ def _kept_lines(model: ReportModel) -> Iterator[str]:
 
 def build_next_commands(model: ReportModel, settings: Settings) -> list[str]:
     """Commands to copy: each names the store if only a flag did."""
+    from forensics.cli.commands import given_options
     from forensics.ledger.model import InstanceState
     from forensics.moments import render_second, shift_time
     from forensics.safe_text import safe_text
 
-    given = "".join(
-        f" {flag} {shlex.quote(value)}"
-        for flag, value in (
-            ("--store", settings.store),
-            ("--evidence", str(settings.evidence)),
-            ("--profile", settings.profile),
-            ("--region", settings.region),
-        )
-        if value and settings.sources.get(flag[2:]) == flag
-    )
+    given = given_options(settings)
     row = model.instance
     instance = shlex.quote(row.instance_id)
     words = ["{}"]

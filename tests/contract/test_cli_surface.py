@@ -35,7 +35,10 @@ FIXED = {
         *("--timeline", "--jsonl"),
     },
     "raw": {"--list", "-o", "--force"},
-    "quarantine": {"--mode", "--dry-run", "--confirm", "--keep-running", "--accept-outage"},
+    "quarantine": {
+        *("--mode", "--dry-run", "--verbose", "--confirm", "--keep-running", "--accept-outage"),
+        *("--floor", "--wait-snapshots"),
+    },
     "report": {"-o", "--format"},
     "collector": {"--listen"},
     "opensearch up": {"--port", "--heap", "--data"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,15 +23,30 @@ def account_run(run: Run, moto: MotoAccount, monkeypatch: pytest.MonkeyPatch) ->
     return run
 
 
-def test_dry_run_prints_the_plan_and_changes_nothing(account_run: Run, moto: MotoAccount) -> None:
-    """Every call, the account, the region and the caller; the instance stays as it was."""
+def test_dry_run_prints_the_plan_and_changes_nothing(
+    account_run: Run, moto: MotoAccount, tmp_path: Path
+) -> None:
+    """A line a step, where it happens, and last the command that does it; every call if asked."""
     instance = moto.build_group(size=3).instance_ids[0]
 
-    text = account_run("quarantine", instance, "--dry-run")
+    evidence = tmp_path / "papers"
+    text = account_run("quarantine", instance, "--dry-run", "--evidence", evidence)
+    verbose = account_run("quarantine", instance, "--dry-run", "--verbose")
     document = account_run("quarantine", instance, "--dry-run", "--json")
 
     assert (0, 0) == (text.code, document.code)
-    assert "ec2:CreateSnapshots" in text.out
+    assert "ec2:CreateSnapshots" in verbose.out
+    assert "ec2:CreateSnapshots" not in text.out
+    assert len(text.out.splitlines()) < 30
+    steps = [line for line in text.out.splitlines() if re.match(r" ?\d+\. ", line)]
+    assert len(document.json["steps"]) == len(steps)
+    assert all(line.endswith(("(reversible)", "(can't be undone)")) for line in steps)
+    assert "  - owner: Auto Scaling group" in text.out
+    assert f"evidence in {evidence}" in text.out
+    assert (
+        f"forensics --evidence {evidence} quarantine {instance} --confirm {instance}"
+        == (text.out.splitlines()[-1])
+    )
     assert f"account {moto.account.identity().account_id}, region eu-west-1" in text.out
     assert document.json["schema"].startswith("afterimage.quarantine-plan/")
     assert instance in moto.members()
@@ -60,13 +76,14 @@ def test_a_confirmed_run_completes_and_a_second_changes_nothing(
 ) -> None:
     """Steps on stderr, the result on stdout; again: the same case, nothing to do."""
     instance = moto.build_group(size=3).instance_ids[0]
-    words = ("quarantine", instance, "--confirm", instance, "--accept-outage")
+    words = ("quarantine", instance, "--confirm", instance, "--accept-outage", "--wait-snapshots")
 
     first = account_run(*words, "--json")
     second = account_run(*words)
 
     assert first.code in {0, 5}, first.err
     assert "[1/" in first.err
+    assert f"next: forensics show {instance}" in first.err
     assert first.json["snapshot_ids"]
     assert {0: "complete", 5: "degraded"}[first.code] == first.json["outcome"]
     assert first.json["case_id"] in second.out
@@ -82,7 +99,10 @@ def test_below_the_floor_it_is_refused(account_run: Run, moto: MotoAccount) -> N
     instance = moto.build_group(size=1).instance_ids[0]
 
     answer = account_run("quarantine", instance, "--confirm", instance)
+    lower = account_run("quarantine", instance, "--dry-run", "--floor", "0")
 
+    assert 0 == lower.code, lower.err
+    assert "--floor 0" in lower.out
     assert 8 == answer.code
     assert "--accept-outage" in answer.err
 
@@ -106,7 +126,10 @@ def test_a_store_that_is_down_does_not_block_containment(
 
 def test_an_instance_that_ec2_does_not_know_is_exit_7(account_run: Run, moto: MotoAccount) -> None:
     """There is nothing to set aside."""
-    assert 7 == account_run("quarantine", "i-0123456789abcdef0", "--dry-run").code
+    answer = account_run("quarantine", "i-0123456789abcdef0", "--dry-run", "--store", "some.sqlite")
+
+    assert 7 == answer.code
+    assert "forensics --store some.sqlite show i-0123456789abcdef0" in answer.err
 
 
 def test_doctor_names_caller_store_and_sources(
