@@ -22,7 +22,19 @@ _TAB: Final = "    "
 _SAFE: Final = re.compile(r"[\x20-\x7e\xa1-\xac\xae-\u024f]*")
 # Cc controls, Cf format (bidi, zero width, tags), Cs surrogates, Co private, Cn unassigned, Zl/Zp
 _UNSAFE_CATEGORIES: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-_MARKDOWN_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&$:@=^\"'])")
+_MARKDOWN_SPECIAL: Final = re.compile(
+    # These may act anywhere: emphasis, code, links, HTML, tables, strikethrough, maths, entities.
+    r"[\\`*_\[\]{}<>|~&$^=]"
+    # A parenthesis acts after a bracket alone, an exclamation mark before one.
+    r"|(?<=\])\(|!(?=\[)"
+    # What makes a heading, a list, a rule or a quote does so at the start alone.
+    r"|^[#+-]"
+    # A bare address becomes a link: https://…, www.…, somebody@….
+    r"|:(?=//)|(?<=\bwww)\.|@"
+    r"|(?<=\bjavascript):|(?<=\bmailto):|(?<=\bxmpp):",
+    re.IGNORECASE,
+)
+_MARKDOWN_NUMBER: Final = re.compile(r"^([0-9]{1,9})([.)])")
 
 
 def safe_text(text: str, limit: int = DEFAULT_LIMIT) -> str:
@@ -58,8 +70,13 @@ def html_text(text: str, limit: int = DEFAULT_LIMIT) -> str:
 
 
 def markdown_text(text: str, limit: int = DEFAULT_LIMIT) -> str:
-    """`text` for Markdown prose, a heading or a table cell: every special character escaped."""
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", safe_text(text, limit))
+    """`text` for Markdown prose, a heading or a table cell: what would act there is escaped.
+
+    A time, an id or a path comes through as it is, so that it can be copied; a number that starts
+    a line is taken for a list's only if a dot or a parenthesis follows it.
+    """
+    escaped = _MARKDOWN_SPECIAL.sub(r"\\\g<0>", safe_text(text, limit).lstrip(" "))
+    return _MARKDOWN_NUMBER.sub(r"\1\\\2", escaped)
 
 
 def markdown_fence(lines: list[str], limit: int = DEFAULT_LIMIT) -> str:

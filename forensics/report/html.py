@@ -19,6 +19,7 @@ from forensics.report.chart import BARS_HEIGHT, WIDTH, build_chart
 from forensics.report.model import BLANKS, ReportModel
 from forensics.report.words import (
     instance_facts,
+    render_ask_again,
     render_bytes,
     render_completeness,
     render_headline,
@@ -45,6 +46,7 @@ def render_html(model: ReportModel) -> str:
         completeness=render_completeness(model),
         quarantine=render_quarantine(model),
         snapshots=render_snapshots(model),
+        ask_again=render_ask_again(model),
         no_papers=render_no_papers(model),
         facts=[*instance_facts(model.instance), *model.aws_says.items()],
         chart=build_chart(model.histogram, events),

@@ -15,6 +15,7 @@ from forensics.moments import render_utc
 from forensics.report.model import BLANKS, ReportModel, TimelineRow
 from forensics.report.words import (
     instance_facts,
+    render_ask_again,
     render_bytes,
     render_completeness,
     render_headline,
@@ -230,7 +231,7 @@ def _scope(model: ReportModel) -> list[str]:
         ("Account", scope.account or "none asked"),
         ("Time range", f"{render_utc(scope.since)} to {render_utc(scope.until)}"),
         ("Records", f"{scope.records:,} stored, the last {scope.records_looked_at:,} looked at"),
-        ("Ask again", f"forensics show {model.instance.instance_id}"),
+        ("Ask again", render_ask_again(model)),
     ]
     return ["## How this was made", "", *_table(("What", "Value"), facts)]
 

@@ -6,6 +6,8 @@ say the same.
 
 from __future__ import annotations
 
+import shlex
+
 from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow
 from forensics.moments import UNKNOWN, render_utc
@@ -89,6 +91,12 @@ def render_snapshots(model: ReportModel) -> str:
 def render_no_papers(model: ReportModel) -> str:
     """What stands in a table of the case's papers that is empty."""
     return f"Not known: {model.quarantine_unread}." if model.quarantine_unread else "None."
+
+
+def render_ask_again(model: ReportModel) -> str:
+    """The command that asks the same again, of the same store."""
+    store = f" --store {shlex.quote(model.scope.store)}" if model.scope.store else ""
+    return f"forensics{store} show {shlex.quote(model.instance.instance_id)}"
 
 
 def render_missing(count: int) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from forensics.report.html import render_html
 from forensics.report.markdown import render_markdown
 from forensics.report.model import BLANKS, ReportModel
+from forensics.safe_text import markdown_text
 from tests.forensics.report.models import HOSTILE, INSTANCE, build_model
 
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -235,3 +236,35 @@ def _shape(markdown: str) -> list[str]:
         head = re.match(r"#+ |- |> |\||\*|\d+\. |\s{4}|$", line)
         shape.append(f"{head[0] if head else 'text'}{cells}")
     return shape
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-25T14:05:12.221Z",
+        "i-0123456789abcdef0",
+        "abcdef0123456789-1-120-12-00c0ffee",
+        "/var/log/app.log",
+        "forensics --store /srv/logs.sqlite show i-0123456789abcdef0",
+    ],
+)
+def test_what_one_copies_out_of_markdown_is_not_escaped(text: str) -> None:
+    """Times, ids, paths and commands come through as they are."""
+    assert text == markdown_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("1. x", "1\\. x"),
+        ("12) x", "12\\) x"),
+        ("- x", "\\- x"),
+        ("--- x", "\\--- x"),
+        ("# x", "\\# x"),
+        ("[a](b)", "\\[a\\]\\(b)"),
+        ("https://x.example", "https\\://x.example"),
+    ],
+)
+def test_what_would_act_is_escaped_where_it_acts(text: str, escaped: str) -> None:
+    """Lists, rules and headings at the start, links and addresses anywhere."""
+    assert escaped == markdown_text(text)
