@@ -84,9 +84,25 @@ def _check_extra(name: str, modules: tuple[str, ...]) -> Check:
 def _check_setting(settings: Settings, name: str) -> Check:
     value = settings.store_shown if name == "store" else str(getattr(settings, name) or "")
     source = settings.sources.get(name, DEFAULT)
+    if not value and name == "region" and not _has_own_region(settings):
+        return Check(
+            "setting region",
+            Status.WARN,
+            "not set, and no AWS configuration file names one",
+            "give --region, or set AWS_REGION, to ask an account",
+        )
     if not value:
         return Check(f"setting {name}", Status.OK, "not set")
     return Check(f"setting {name}", Status.OK, f"{value} (from {source})")
+
+
+def _has_own_region(settings: Settings) -> bool:
+    """Whether boto3 finds a region by itself, in its profile."""
+    try:
+        connect_account(settings)
+    except ForensicsError:
+        return False
+    return True
 
 
 async def _check_store(settings: Settings) -> list[Check]:

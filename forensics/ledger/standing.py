@@ -69,7 +69,8 @@ def _silent_end(mentions: Mentions, facts: Facts) -> str:
 def _why_unknown(mentions: Mentions, facts: Facts) -> str:
     """Why EC2 gives no state."""
     if not facts.asked_at:
-        return "EC2 was not asked, or did not answer"
+        # There is a region only where there was an account to ask.
+        return "EC2 did not answer" if facts.region else "EC2 was not asked"
     if not _EC2_ID.fullmatch(mentions.instance_id):
         return "EC2 was asked, but the id is none of EC2's"
     return f"EC2 does not know it here: {_asked_elsewhere(mentions, facts)}"

@@ -130,7 +130,10 @@ async def test_an_ec2_that_did_not_answer_declares_nobody_dead(moto: MotoAccount
     broken = Overridden(moto.account.ec2, describe_instances=refuse)
     account: Account = Overridden(moto.account, ec2=broken)
     ledger = await load_ledger(MemoryStore([make_stream(ID)]), account)
-    assert InstanceState.UNKNOWN == find_row(ledger, ID).state
+    assert (InstanceState.UNKNOWN, "EC2 did not answer") == (
+        find_row(ledger, ID).state,
+        find_row(ledger, ID).state_reason,
+    )
     assert any("no states of instances" in warning for warning in ledger.warnings)
 
 
