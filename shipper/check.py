@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from shipper.config import Config, OutputConfig
-from shipper.config_reader import read_config
+from shipper.config_reader import place_of, read_config
 from shipper.config_rules import output_warnings
 from shipper.errors import ConfigError
 from shipper.narration import printable
@@ -98,7 +98,9 @@ def render_text(path: Path, findings: Iterable[Finding]) -> str:
     lines = []
     for finding in findings:
         where = (
-            f"{path}:{finding.line}: " if finding.line or finding.exit_code == _CONFIG_EXIT else ""
+            f"{place_of(path, finding.line)}: "
+            if finding.line or finding.exit_code == _CONFIG_EXIT
+            else ""
         )
         lines.append(f"{finding.severity:<8}{printable(where + finding.what)}\n")
     return "".join(lines)

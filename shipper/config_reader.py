@@ -52,11 +52,18 @@ def load_config(path: Path) -> Config:
     config, problems = read_config(path)
     if config is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        listed = "".join(f"\n  {path}:{problem.line}: {problem.what}" for problem in problems)
+        listed = "".join(
+            f"\n  {place_of(path, problem.line)}: {problem.what}" for problem in problems
+        )
         raise ConfigError(
             f"the configuration has {count}", why=listed, next_step="docs/config.md has every key"
         )
     return config
+
+
+def place_of(path: Path, line: int) -> str:
+    """`PATH:LINE`; the path alone where the trouble is the whole file's."""
+    return f"{path}:{line}" if line else str(path)
 
 
 def read_config(path: Path) -> tuple[Config | None, tuple[Problem, ...]]:
