@@ -163,7 +163,7 @@ def test_a_quarantine_asks_for_the_id_and_takes_no_other(moto: MotoAccount, tmp_
     )
 
     terminal.wait_for(b"Type the id to go on")
-    assert b"ec2:CreateSnapshots" in terminal.seen
+    assert b"(reversible)" in terminal.seen
     terminal.type("yes")
 
     assert 8 == terminal.finish()
