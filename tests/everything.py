@@ -7,6 +7,11 @@ from collections.abc import Generator
 from typing import Final
 
 import pytest
+from hypothesis import settings
+
+# A time limit per example would make a busy machine a failing one.
+settings.register_profile("afterimage", deadline=None)
+settings.load_profile("afterimage")
 
 ALL: Final = os.environ.get("AFTERIMAGE_TEST_ALL") == "1"
 _NODE_FIXTURES: Final = frozenset(("opensearch_url", "opensearch_store_url"))

@@ -105,13 +105,15 @@ def up(_invocation: Invocation, port: int | None, heap: str, data: Path | None) 
         states = run_async(install_templates(node.url))
         for note in dict.fromkeys(note for state in states for note in state.notes):
             narrate(note)
-        click.echo(node.url)
-        narrate(f"ready; data in {node.data_directory}; Ctrl-C ends it")
-        return _wait_for_end(node)
+        return _wait_for_end(node, f"ready; data in {node.data_directory}; Ctrl-C ends it")
 
 
-def _wait_for_end(node: Node) -> int:
+def _wait_for_end(node: Node, ready: str) -> int:
+    from forensics.cli.output import narrate
+
     try:
+        click.echo(node.url)
+        narrate(ready)
         code = node.process.wait()
     except KeyboardInterrupt:
         return 0  # Ctrl-C is how it is meant to end

@@ -21,6 +21,7 @@ from forensics.errors import ForensicsError, UsageError
 from forensics.tui.actions import bindings
 from forensics.tui.calls import CallLog
 from forensics.tui.frame import Desk, Frame
+from forensics.tui.hangup import end_with_terminal
 from forensics.tui.help_screen import Pane, build_calls, build_help
 from forensics.tui.instance_screen import InstanceScreen
 from forensics.tui.instances_screen import InstancesScreen
@@ -154,6 +155,7 @@ def run_tui(settings: Settings, instance_id: str | None = None, *, mouse: bool =
             why="standard input or output is none",
             next_step="use `forensics instances`, `forensics show ID` and `forensics logs ID`",
         )
+    end_with_terminal(sys.stdin.fileno())
     session = LiveSession(settings)
     return _run(AfterimageApp(session, instance_id), session.close, mouse=mouse)
 

@@ -22,12 +22,14 @@ PROGRAM = """
 import resource, sys
 from pathlib import Path
 from forensics.tui.app import AfterimageApp
+from forensics.tui.hangup import end_with_terminal
 from tests.tui.hostile import hostile_documents
 from tests.tui.virtual_store import FakeSession, ListStore, VirtualStore, instance
 
 source = VirtualStore(10_000_000) if sys.argv[1] == "huge" else ListStore(hostile_documents())
 row = instance(last_word="\\x1b]0;PWNED\\x07 \\x9b31m \\u202e[/red]")
 app = AfterimageApp(FakeSession(rows=[row], source=source), row.instance_id)
+end_with_terminal(0)
 app.run(mouse=sys.argv[2:] != ["no-mouse"])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 status = Path("/proc/self/status")
@@ -68,12 +70,18 @@ class Terminal:
         """Type."""
         os.write(self.master, keys)
 
+    def hang_up(self) -> None:
+        """The connection is lost."""
+        if self.master >= 0:
+            os.close(self.master)
+        self.master = -1
+
     def close(self) -> None:
         """End the program if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(timeout=10)
-        os.close(self.master)
+        self.hang_up()
 
 
 @pytest.mark.slow
@@ -164,3 +172,15 @@ def test_ten_million_events_start_soon_and_stay_small() -> None:
     print(f"first frame {first_frame_seconds * 1000:.0f} ms, peak {peak_mib:.0f} MiB")  # noqa: T201 - the figures
     assert first_frame_seconds < 3.0
     assert peak_mib < 120
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_gone_ends_the_program() -> None:
+    """A lost connection leaves nothing that spins on: exit 129, as SIGHUP would have it."""
+    terminal = Terminal("hostile")
+    try:
+        terminal.wait_for(b"Afterimage")
+        terminal.hang_up()
+        assert 129 == terminal.process.wait(timeout=30)
+    finally:
+        terminal.close()
