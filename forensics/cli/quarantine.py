@@ -75,13 +75,12 @@ def quarantine(
     """Set an instance aside."""
     from forensics.cli.commands import given_options
     from forensics.cli.output import narrate, write_json, write_line
-    from forensics.cli.plan_text import render_short_plan
     from forensics.cli.session import run_async
     from forensics.quarantine.facts import fetch_facts
     from forensics.quarantine.model import Mode
     from forensics.quarantine.plan import plan_quarantine
     from forensics.quarantine.plan_json import to_json
-    from forensics.quarantine.render import render_plan
+    from forensics.quarantine.render import render_plan, render_short_plan
     from forensics.session import connect_account
 
     settings = invocation.settings()
