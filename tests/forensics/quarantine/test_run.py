@@ -40,7 +40,13 @@ from tests.forensics.quarantine.fake_account import (
     State,
     build_state,
 )
-from tests.forensics.quarantine.quarantines import FailAt, MemoryEvidence, quarantine, summary
+from tests.forensics.quarantine.quarantines import (
+    FailAt,
+    KilledError,
+    MemoryEvidence,
+    quarantine,
+    summary,
+)
 
 CASE = f"case-{INSTANCE}-20260103T140512Z"
 DENIED = RefusedError("ec2 X failed", why="the caller may not ec2:X", next_step="allow ec2:X")
@@ -678,3 +684,24 @@ async def test_a_cancelled_run_ends_between_two_calls_and_can_be_resumed() -> No
     state.looks_until_detached = 0
     result = await run_quarantine(plan, FakeAccount(state), evidence)
     assert (Outcome.COMPLETE, 1) == (result.outcome, state.sent["detach_instance"])
+
+
+def test_a_set_that_lacks_a_volume_gets_that_one_alone() -> None:
+    """A run killed after the set was made, one snapshot of which failed: no second set is made."""
+    state, evidence = build_state(), MemoryEvidence()
+
+    def kill_once_made(name: str, when: str) -> None:
+        if (name, when) == ("create_snapshots", "after"):
+            raise KilledError(name)
+
+    with pytest.raises(KilledError):
+        quarantine(state, evidence, kill_once_made)
+    (failed,) = [s.snapshot_id for s in state.snapshots.values() if s.volume_id == "vol-1"]
+    del state.snapshots[failed]
+    quarantine(state, evidence)
+    made = sorted(
+        (snapshot.tags["afterimage:phase"], snapshot.volume_id)
+        for snapshot in state.snapshots.values()
+    )
+    expected = [("first", "vol-0"), ("first", "vol-1"), ("second", "vol-0"), ("second", "vol-1")]
+    assert expected == made
