@@ -329,3 +329,25 @@ def test_a_full_disk_leaves_the_large_journal_in_use(
     assert (tmp_path / "sources").read_bytes().startswith(before)
     with opened(tmp_path) as again:
         assert 401 == again.journal.next_source
+
+
+def test_what_must_survive_a_power_cut_is_synced_with_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dead letters, and the folder after each replaced file: no test here can cut the power."""
+    synced: set[int] = set()
+
+    def note(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+
+    with opened(tmp_path) as folder:
+        monkeypatch.setattr(os, "fsync", note)
+        monkeypatch.setattr("shipper.state_folder._sync", note)
+        folder.append_dead_letters(
+            [DeadLetter(at=AT, reason="400", index="i", id="d", item=b"x\n")]
+        )
+        assert {(tmp_path / "dead-letters.jsonl").stat().st_ino} == synced
+        synced.clear()
+        folder.save_checkpoint(Checkpoint(stream=folder.stream.stream, saved_at=AT))
+        expected = {(tmp_path / "checkpoint").stat().st_ino, tmp_path.stat().st_ino}
+        assert expected == synced
