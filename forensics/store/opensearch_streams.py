@@ -17,6 +17,13 @@ from shipper.wire.times import format_time
 STREAMS_PER_PAGE: Final = 1000
 """Fewer pages mean fewer passes over the indices; each stream brings three documents with it."""
 
+_LAST_OFFSET: Final = {"log.offset": {"order": "desc", "unmapped_type": "long"}}
+_WORD_ORDERS: Final = {
+    "reading": ("event.created", "@timestamp"),
+    "line": ("@timestamp", "event.created"),
+}
+"""Two candidates for the last word: read last, and written last by its own clock."""
+
 _NO_TIME_NANOS: Final = 2**63 - 1
 """What OpenSearch sorts a document by that lacks the field, ascending; descending it is below 0."""
 
@@ -45,13 +52,11 @@ def build_streams(instance_ids: frozenset[str], after: Mapping[str, str] | None)
                 "logs": {
                     "filter": {"prefix": {"_index": "afterimage-logs-"}},
                     "aggs": {
-                        "word": _top(
-                            [
-                                _sort("event.created", "desc"),
-                                _sort("log.offset", "desc"),
-                            ],
-                            ["@timestamp", "message"],
+                        f"word_by_{name}": _top(
+                            [*(_sort(field, "desc") for field in order), _LAST_OFFSET],
+                            ["@timestamp", "event.created", "message"],
                         )
+                        for name, order in _WORD_ORDERS.items()
                     },
                 },
                 "birth": _newest_action("birth"),
@@ -75,15 +80,14 @@ def _top(sort: list[Body], fields: list[str]) -> Body:
 
 
 def _sort(field: str, order: str) -> Body:
-    if field == "log.offset":
-        return {field: {"order": order, "unmapped_type": "long"}}
     time = {"order": order, "unmapped_type": "date_nanos", "numeric_type": "date_nanos"}
     return {field: time}
 
 
 def parse_summary(bucket: Mapping[str, Any]) -> StreamSummary:
     """One stream of a page."""
-    word = _fields(bucket["logs"]["word"])
+    words = [_fields(bucket["logs"][f"word_by_{name}"]) for name in _WORD_ORDERS]
+    word = max(words, key=_word_time)
     birth = _fields(bucket["birth"]["hit"])
     closing = _fields(bucket["closing"]["hit"])
     if closing and closing.get("@timestamp", "") <= birth.get("@timestamp", ""):
@@ -99,6 +103,12 @@ def parse_summary(bucket: Mapping[str, Any]) -> StreamSummary:
         birth=birth,
         closing=closing,
     )
+
+
+def _word_time(word: Mapping[str, Any]) -> str:
+    """When a line was written, as far as its own clock and the shipper's tell."""
+    times = (str(word.get("@timestamp", "")), str(word.get("event.created", "")))
+    return min(times)
 
 
 def _fields(top: Mapping[str, Any]) -> dict[str, Any]:

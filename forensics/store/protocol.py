@@ -147,7 +147,12 @@ class StreamSummary:
     last_at: str
     """Latest `event.created`: the last sign of life."""
     last_word_at: str
-    """`@timestamp` of its last log record (by `event.created`, then offset); empty: none yet."""
+    """`@timestamp` of its last log record; empty: none yet.
+
+    The last is the one whose line's time, or reading where that was earlier, is latest: a line
+    read late is not the last word for that, nor is one of a clock that runs ahead. Where a stream
+    has both kinds, OpenSearch may name a line a little earlier.
+    """
     last_word: str
     """That record's message. Hostile text."""
     records: int

@@ -68,7 +68,7 @@ CREATE TABLE streams (
     first_created INTEGER,
     last_created  INTEGER,
     records       INTEGER NOT NULL,
-    word_created  INTEGER NOT NULL,
+    word_at       INTEGER NOT NULL,
     word_offset   INTEGER NOT NULL,
     word_seq      INTEGER,
     birth_at      INTEGER NOT NULL,

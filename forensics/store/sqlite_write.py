@@ -33,11 +33,11 @@ ON CONFLICT (instance, stream) DO UPDATE SET
     last_created = max(coalesce(last_created, excluded.last_created),
                        coalesce(excluded.last_created, last_created)),
     records = records + excluded.records,
-    word_seq = iif((excluded.word_created, excluded.word_offset) > (word_created, word_offset),
+    word_seq = iif((excluded.word_at, excluded.word_offset) > (word_at, word_offset),
                    excluded.word_seq, word_seq),
-    word_offset = iif((excluded.word_created, excluded.word_offset) > (word_created, word_offset),
+    word_offset = iif((excluded.word_at, excluded.word_offset) > (word_at, word_offset),
                       excluded.word_offset, word_offset),
-    word_created = max(word_created, excluded.word_created),
+    word_at = max(word_at, excluded.word_at),
     birth_seq = iif(excluded.birth_at > birth_at, excluded.birth_seq, birth_seq),
     birth_at = max(birth_at, excluded.birth_at),
     closing_seq = iif(excluded.closing_at > closing_at, excluded.closing_seq, closing_seq),
@@ -147,8 +147,9 @@ def _summarise(summary: _Summary, row: tuple[Any, ...]) -> None:
     at = _NEVER if created is None else created
     if family == "logs":
         summary.records += 1
-        if summary.word_seq is None or (at, offset) > summary.word:
-            summary.word, summary.word_seq = (at, offset), seq
+        word = (_NEVER if created is None else min(created, row[4]), offset)
+        if summary.word_seq is None or word > summary.word:
+            summary.word, summary.word_seq = word, seq
     elif action in {"birth", "closing"} and (
         action not in summary.story_at or at > summary.story_at[action]
     ):

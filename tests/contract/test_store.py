@@ -407,18 +407,18 @@ async def test_source_records_come_by_offset_in_pages(loaded: LoadedStore) -> No
 
 
 async def test_streams_say_what_each_stream_last_said(loaded: LoadedStore) -> None:
-    """First and last sign over vitals and logs, the last word by reading time, the records."""
+    """First and last sign over vitals and logs, the last word by both clocks, the records."""
     await loaded.load(
         vitals_item("birth", 0)
         + log_items([f"{at(30)} clock runs ahead"], read_at=at(5))
-        + log_items([f"{at(8)} last", f"{at(7)} very last"], read_at=at(9), offset=1000)
+        + log_items([f"{at(7)} late", f"{at(8)} last"], read_at=at(9), offset=1000)
         + vitals_item("heartbeat", 20)
         + log_items(["hello"], instance="i-0b", stream=STREAM_B, read_at=at(40))
     )
     first, second = await loaded.store.streams()
     assert ("i-0a", STREAM_A) == (first.instance_id, first.stream)
     assert (at(0), at(20)) == (first.first_at, first.last_at)
-    assert (at(7), f"{at(7)} very last") == (first.last_word_at, first.last_word)
+    assert (at(8), f"{at(8)} last") == (first.last_word_at, first.last_word)
     assert 3 == first.records
     assert 1 == first.birth["afterimage.run"]
     assert {} == first.closing
@@ -432,6 +432,16 @@ async def test_streams_say_what_each_stream_last_said(loaded: LoadedStore) -> No
     assert ["i-0b"] == [
         row.instance_id for row in await loaded.store.streams(frozenset(("i-0b", "i-0c")))
     ]
+
+
+async def test_a_line_that_is_read_last_is_not_the_last_word_for_that(loaded: LoadedStore) -> None:
+    """A file found late holds older lines; a line without a time has that of its reading."""
+    await loaded.load(
+        log_items([f"{at(8)} an error", "MemoryError"], read_at=at(9))
+        + log_items([f"{at(6)} read late"], read_at=at(10), offset=5000)
+    )
+    (row,) = await loaded.store.streams()
+    assert (at(9), "MemoryError") == (row.last_word_at, row.last_word)
 
 
 async def test_a_closing_counts_until_the_next_birth(loaded: LoadedStore) -> None:
