@@ -59,6 +59,11 @@ class SourceRow:
     from_offset: int
     at: str
     """When the row was made, 30 characters: its document has this time however often it is sent."""
+    kind: str = "file"
+    """What the bytes are: `file`, `docker`, `cri` (of a followed file), `forward`, `stdin` (of a
+    spool segment), `journald` (its offsets are sequence numbers, not bytes)."""
+    name: str = ""
+    """What people call it where that is not its path: `forward:unix:///…`; empty: the path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +128,10 @@ class Progress:
     dead_lettered: int = 0
     published_rows: int = 0
     """How many of the source's rows the centre holds as documents."""
+    dropped: int = 0
+    """Bytes below `acked` that a rule dropped."""
+    cursor: str = ""
+    """Of journald: its cursor of the last entry below `acked`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
