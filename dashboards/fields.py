@@ -57,6 +57,8 @@ _TYPE_PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "match_only_text": {"analyzer": _WORDS},
     "object": {"enabled": False},
 }
+_STORED_ONLY: Final[Mapping[str, Any]] = {"index": False, "doc_values": False}
+"""Of any length, since no term is made of it; shown with its document, and never searched."""
 _MEANINGS: Final = {
     "logs": "Log lines, one index a day (UTC) of the source's row: `afterimage-logs-YYYY.MM.DD`.",
     "vitals": "What a stream says of itself, one index a month: `afterimage-vitals-YYYY.MM`.",
@@ -71,7 +73,7 @@ Generated from `dashboards/fields.toml` by `python -m dashboards.fields`; don't 
 Names are those of the Elastic Common Schema, or `afterimage.…`. Documents are flat: a name with
 dots is one member. A field that is not listed here is stored with its document and not searchable:
 it never costs a record and never grows a mapping. Text longer than 8,191 characters in a keyword
-field is stored and not searchable.
+field is stored and not searchable. What a source does not know is not there.
 """
 
 
@@ -83,13 +85,32 @@ class Field:
     type: str
     families: tuple[str, ...]
     meaning: str
+    indexed: bool = True
+    """Whether it can be searched; a keyword that is not may be of any length."""
+
+    @property
+    def mapping(self) -> Mapping[str, Any]:
+        """Its type and parameters in an index."""
+        more = _TYPE_PARAMETERS.get(self.type, {}) if self.indexed else _STORED_ONLY
+        return {"type": self.type, **more}
+
+    @property
+    def shown_type(self) -> str:
+        """Its type for a reader."""
+        return self.type if self.indexed else f"{self.type}, not searchable"
 
 
 def load_fields() -> tuple[Field, ...]:
     """The table, in its order."""
     text = (resources.files("dashboards") / "fields.toml").read_text(encoding="utf-8")
     return tuple(
-        Field(name=name, type=row["type"], families=tuple(row["in"]), meaning=row["meaning"])
+        Field(
+            name=name,
+            type=row["type"],
+            families=tuple(row["in"]),
+            meaning=row["meaning"],
+            indexed=row.get("indexed", True),
+        )
         for name, row in tomllib.loads(text).items()
     )
 
@@ -112,9 +133,7 @@ def build_template(family: str, fields: tuple[Field, ...]) -> dict[str, Any]:
             "mappings": {
                 "dynamic": False,
                 "properties": {
-                    field.name: {"type": field.type, **_TYPE_PARAMETERS.get(field.type, {})}
-                    for field in fields
-                    if family in field.families
+                    field.name: field.mapping for field in fields if family in field.families
                 },
             },
         },
@@ -141,7 +160,7 @@ def render_page(fields: tuple[Field, ...]) -> str:
         parts.append(f"\n## {family}\n\n{_MEANINGS[family]}\n\n| field | type | meaning |\n")
         parts.append("| --- | --- | --- |\n")
         parts += [
-            f"| `{field.name}` | {field.type} | {field.meaning} |\n"
+            f"| `{field.name}` | {field.shown_type} | {field.meaning} |\n"
             for field in fields
             if family in field.families
         ]

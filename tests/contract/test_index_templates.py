@@ -159,8 +159,10 @@ def test_a_template_can_not_refuse_or_grow(family: str) -> None:
     assert template["mappings"]["dynamic"] is False
     for name, mapping in template["mappings"]["properties"].items():
         assert mapping["type"] != "wildcard", name
-        if mapping["type"] == "keyword":
+        if mapping["type"] == "keyword" and mapping.get("index", True):
             assert mapping["ignore_above"] * 4 <= 32_766, name
+        elif mapping["type"] == "keyword":
+            assert mapping["doc_values"] is False, f"{name}: a long value would cost its record"
 
 
 def test_an_older_opensearch_gets_no_append_only_and_is_told() -> None:
@@ -271,6 +273,114 @@ def test_no_content_is_refused_and_no_mapping_grows(opensearch_store_url: str) -
     wanted = {field.name for field in load_fields() if "logs" in field.families}
     (only,) = mapping.values()
     assert wanted == flatten_properties(only["mappings"])["properties"].keys()
+
+
+OF_EVERY_KIND: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "docker",
+        {
+            "message": "a <b>\n  at c", "afterimage.before": '{"log":"',
+            "afterimage.after": '\\n","stream":"stderr","time":"2026-01-03T12:00:00Z"}\n',
+            "afterimage.escape": "go", "container.id": "f" * 64, "log.iostream": "stderr",
+        },
+    ),
+    (
+        "cri",
+        {
+            "message": "ready", "afterimage.before": "2026-01-03T12:00:00Z stdout F ",
+            "afterimage.after": "\n", "kubernetes.namespace": "shop",
+            "kubernetes.pod.name": "shop-1", "kubernetes.pod.uid": "u",
+            "kubernetes.container.name": "app", "log.iostream": "stdout",
+        },
+    ),
+    (
+        "forward",
+        {
+            "message": "paid", "afterimage.before": '{"time":"…","record":{"message":"',
+            "afterimage.after": '"}}\n' + "x" * 200_000, "afterimage.escape": "json",
+            "fields": {"user": {"id": 7}, "tags": ["a", "b"], "ok": True, "none": None},
+            "log.file.path": "forward:unix:///run/afterimage/forward.sock",
+            "process.pid": 1, "user.id": "0", "user.group.id": "0", "log.logger": "shop.paid",
+        },
+    ),
+    (
+        "journald",
+        {
+            "message": "Started shop.", "afterimage.before": "é" * 100_000, "afterimage.after": "x",
+            "afterimage.escape": "json", "log.file.path": "journald", "service.name": "shop",
+            "process.name": "systemd", "process.executable": "/usr/lib/systemd/systemd",
+            "process.command_line": "/sbin/init " + "x" * 50_000, "log.syslog.priority": 30,
+            "log.syslog.severity.code": 6, "log.syslog.facility.code": 3,
+            "log.syslog.appname": "systemd", "log.offset": 2**63 - 1,
+        },
+    ),
+    ("masked", {"message": "token=*****", "afterimage.masked": ["6-5", "90-12"]}),
+    ("deep", {"message": '{"a":…}', "afterimage.fields_left_out": "depth"}),
+    (
+        "raised",
+        {
+            "message": "failed", "error.type": "ValueError", "error.message": "no such order",
+            "error.stack_trace": "Traceback…\n" * 10_000,
+        },
+    ),
+)  # fmt: skip
+"""What the shipper's sources and transforms add to a record, long values included."""
+
+
+@pytest.mark.opensearch
+@pytest.mark.slow
+def test_the_node_takes_a_document_of_every_kind_of_source(opensearch_store_url: str) -> None:
+    """Wrapped, structured, masked: each name is in the table, none is refused for its length."""
+    known = {field.name for field in load_fields() if "logs" in field.families}
+    index = f"{opensearch_store_url}/afterimage-logs-2026.01.03"
+    for name, more in OF_EVERY_KIND:
+        document = {"@timestamp": AT, "event.created": AT, "log.offset": 0, "log.length": 1} | more
+        assert set() == document.keys() - known
+        status, answer = call(f"{index}/_create/{name}?refresh=true", document)
+        assert status == 201, (name, answer)
+        _, stored = call(f"{index}/_doc/{name}", None, "GET")
+        assert document == stored["_source"]
+    for query in (
+        {"term": {"container.id": "f" * 64}},
+        {"term": {"kubernetes.pod.name": "shop-1"}},
+        {"term": {"fields.user.id": "7"}},
+        {"match": {"error.message": "order"}},
+    ):
+        _, found = call(f"{index}/_search", {"query": query})
+        assert found["hits"]["total"]["value"] == 1, query
+
+
+@pytest.mark.opensearch
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [(("key",), "x" * 32_000), (("k" * 100, "é" * 50), "é" * 16_000)],
+    ids=["characters", "bytes"],
+)
+def test_a_path_and_its_text_in_fields_have_one_limit_together(
+    opensearch_store_url: str, path: tuple[str, ...], text: str
+) -> None:
+    """`fields.path=text` is one term of at most 32,766 bytes; a byte more is a 400 for the record.
+
+    So the shipper leaves such an object out; where it didn't, the record goes again without it.
+    """
+    index = f"{opensearch_store_url}/afterimage-logs-2026.01.03"
+    term = f"fields.{'.'.join(path)}={text}".encode()
+    room = 32_766 - len(term)
+
+    def create(document_id: str, value: str | None) -> tuple[int, Any]:
+        fields: Any = value
+        for name in reversed(path):
+            fields = {name: fields}
+        document = {"@timestamp": AT, "event.created": AT, "message": "m"}
+        more = {} if value is None else {"fields": fields}
+        return call(f"{index}/_create/{document_id}", document | more)
+
+    assert 201 == create("fits", text + "x" * room)[0]
+    status, answer = create("long", text + "x" * (room + 1))
+    assert (400, "illegal_argument_exception") == (status, answer["error"]["type"])
+    assert "immense term" in answer["error"]["reason"]
+    assert 201 == create("long", None)[0]
 
 
 @pytest.mark.opensearch
