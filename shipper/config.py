@@ -1,13 +1,12 @@
-"""The shipper's configuration as values, beside the table of every key that may be written.
+"""The shipper's configuration as values.
 
-In: nothing. Out: the classes that `shipper.config_reader` fills. `KEYS` is the one table behind
-parsing, the baked default and docs/config.md. It must never look at the machine: that is
-`shipper.check`.
+In: nothing. Out: the classes that `shipper.config_reader` fills by the table in
+`shipper.config_keys`. It must never look at the machine: that is `shipper.check`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,7 +15,11 @@ from shipper import default_paths
 TailFormat = Literal["lines", "docker", "cri"]
 """How a followed file wraps what an application wrote: not, Docker's json-file, Kubernetes' CRI."""
 
-EXAMPLE_URLS: Final = 'urls = ["https://centre.example:9200"]'
+MULTILINE_PRESETS: Final = ("python", "java", "go", "node")
+"""The presets of `wire/multiline.py`."""
+
+MASK_NAMES: Final = ("aws-access-key", "aws-secret-key", "bearer-token", "jwt", "private-key")
+"""The patterns of `wire/masks.py`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,78 +161,3 @@ class Config:
     rates: tuple[RateConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
     metrics: MetricsConfig | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """One key of the configuration, as the reader of docs/config.md sees it."""
-
-    table: str
-    name: str
-    kind: Literal["id", "text", "path", "patterns", "urls"]
-    default: str | tuple[str, ...] | None
-    """None: it has no default and must be given."""
-    meaning: str
-
-
-KEYS: Final = (
-    Key(table="identity", name="instance_id", kind="id", default="",
-        meaning="The machine's id. Set it on a host without IMDS, which then is not asked; never "
-        "in an image that several instances start from."),
-    Key(table="identity", name="image_id", kind="text", default="",
-        meaning="The image that the instance was started from."),
-    Key(table="identity", name="instance_type", kind="text", default="",
-        meaning="The machine's type, e.g. `m7g.large`."),
-    Key(table="identity", name="region", kind="text", default="",
-        meaning="The region, e.g. `eu-central-1`."),
-    Key(table="identity", name="availability_zone", kind="text", default="",
-        meaning="The availability zone, e.g. `eu-central-1a`."),
-    Key(table="identity", name="account_id", kind="text", default="",
-        meaning="The account that owns the instance."),
-    Key(table="identity", name="host_name", kind="text", default="",
-        meaning="The host's name."),
-    Key(table="identity", name="group", kind="text", default="",
-        meaning="The Auto Scaling group's name. IMDS knows it only where the instance allows tags "
-        "in its metadata."),
-    Key(table="state", name="directory", kind="path", default=default_paths.STATE_DIRECTORY,
-        meaning="Where checkpoints, the stream's name and dead letters are kept. Must survive a "
-        "restart, must not be part of an image."),
-    Key(table="sources.tail", name="paths", kind="patterns", default=default_paths.LOGS,
-        meaning="Files to follow, as absolute glob patterns; `**` stands for any depth. New files "
-        "are found while running, rotated ones are read to their end."),
-    Key(table="output.opensearch", name="urls", kind="urls", default=None,
-        meaning="The centre's nodes, or a collector: `http(s)://host:port`, with a path where a "
-        "proxy wants one. One is used until it fails, then the next."),
-    Key(table="output.opensearch", name="username_file", kind="path", default="",
-        meaning="A file that holds the user's name. Goes with `password_file`."),
-    Key(table="output.opensearch", name="password_file", kind="path", default="",
-        meaning="A file that holds the password. Read again when it changes."),
-    Key(table="output.opensearch", name="ca_file", kind="path", default="",
-        meaning="Certificate authorities (PEM) to trust instead of the system's."),
-    Key(table="output.opensearch", name="client_cert_file", kind="path", default="",
-        meaning="The client's certificate (PEM) for mutual TLS. Goes with `client_key_file`."),
-    Key(table="output.opensearch", name="client_key_file", kind="path", default="",
-        meaning="The private key (PEM) of `client_cert_file`."),
-)  # fmt: skip
-"""Every key that this version knows, in the order of the documentation."""
-
-TABLES: Final = {
-    "identity": "Who the machine is. Each key that is set overrides what IMDSv2 says.",
-    "state": "What the shipper remembers between two starts.",
-    "sources.tail": "Files to follow. The table may be repeated.",
-    "output.opensearch": "Where the records go: OpenSearch, or anything that takes its `_bulk`.",
-}
-"""Every table, with its meaning; only `sources.tail` is an array of tables."""
-
-NOT_YET: Final = {
-    "sources.forward": "give the application a log file and follow it with [[sources.tail]]",
-    "sources.journald": "let the units write to files and follow them with [[sources.tail]]",
-    "output.opensearch.auth": "use username_file and password_file, or a client certificate",
-}
-"""Designed, not built: refused by name, with what to do meanwhile."""
-
-# A key that is parsed but not documented, or the reverse, is a bug that shows at import.
-if {key.name for key in KEYS if key.table == "identity"} != {
-    one.name for one in fields(IdentityConfig)
-}:
-    raise AssertionError("KEYS and IdentityConfig name different keys")

@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from shipper.config import (
-    EXAMPLE_URLS,
-    KEYS,
-    NOT_YET,
-    TABLES,
-    Config,
-    IdentityConfig,
-    Key,
-    OutputConfig,
-    TailConfig,
-)
-from shipper.config_rules import CONTROL, find_problem
+from shipper.config import Config, OutputConfig, TailConfig
+from shipper.config_keys import KEYS, LIST_KINDS, TABLES, Key, keys_of
+from shipper.config_rules import CONTROL, Values, find_cross_problems, find_problem, type_name
 from shipper.errors import ConfigError
+from shipper.toml_lines import Path as KeyPath
 from shipper.toml_lines import find_lines
 
 _FILE_LIMIT_BYTES: Final = 1 << 20
-_TOGETHER: Final = (("username_file", "password_file"), ("client_cert_file", "client_key_file"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,131 +102,91 @@ def _syntax_problem(text: str, message: str) -> Problem:
 class _Reader:
     """Turns a parsed document into a `Config` and gathers what is wrong on the way."""
 
-    lines: Mapping[tuple[str | int, ...], int]
+    lines: Mapping[KeyPath, int]
     last_line: int
     problems: list[Problem] = field(default_factory=list)
 
     def read(self, document: Mapping[str, Any]) -> Config:
         self._refuse_unknown((), document)
-        identity = self._table(document, "identity")
-        state = self._table(document, "state")
-        output = self._table(document, "output.opensearch")
-        self._require_together(output)
-        # The values of a document with problems are never used: the caller gets None.
-        return Config(
-            identity=IdentityConfig(
-                **{key.name: identity[key.name] for key in KEYS if key.table == "identity"}
-            ),
-            state_directory=Path(state["directory"]),
-            tails=self._tails(document),
-            output=OutputConfig(
-                urls=output["urls"] or (),
-                **{
-                    key.name: Path(output[key.name]) if output[key.name] else None
-                    for key in KEYS
-                    if key.table == "output.opensearch" and key.kind == "path"
-                },
-            ),
-        )
+        tables = {name: self._read_table(document, name) for name in TABLES}
+        for problem in find_cross_problems(tables):
+            self._add(problem.at, problem.what)
+        if self.problems:
+            return _NOTHING  # the caller gets None
+        return _build_config(tables, has_source=bool(document.get("sources")))
 
-    def _tails(self, document: Mapping[str, Any]) -> tuple[TailConfig, ...]:
-        sources = document.get("sources", {})
-        if not isinstance(sources, dict):
-            self._add(("sources",), "must be a table: write [[sources.tail]]")
-            return ()
-        tails = sources.get("tail")
-        if tails is None:
-            return (TailConfig(),)
-        at = ("sources", "tail")
-        if not isinstance(tails, list) or not all(isinstance(tail, dict) for tail in tails):
-            self._add(at, "must be a table in two pairs of brackets: write [[sources.tail]]")
-            return ()
-        if not tails:
-            self._add(at, "is empty: leave it out to follow the default paths")
-        return tuple(
-            TailConfig(paths=self._values((*at, number), "sources.tail", tail)["paths"])
-            for number, tail in enumerate(tails)
-        )
-
-    def _table(self, document: Mapping[str, Any], name: str) -> dict[str, Any]:
-        """The values of a table that stands at most once, defaults where it says nothing."""
-        path: tuple[str, ...] = ()
+    def _read_table(self, document: Mapping[str, Any], name: str) -> list[Values]:
+        """The values of a table, as often as it stands; once where it is always there."""
+        table = TABLES[name]
+        at = tuple(name.split("."))
         value: Any = document
-        for part in name.split("."):
-            path += (part,)
-            value = value.get(part, {})
+        for depth, part in enumerate(at):
             if not isinstance(value, dict):
-                shown = ".".join(path)
-                self._add(path, f"must be a table: write [{shown}], once")
-                return self._values(path, name, {}, required=False)
-        return self._values(path, name, value)
+                self._add(at[:depth], f"must be a table: write {_first_header(at[:depth])}")
+                return []
+            if part not in value:
+                return [self._values(at, name, {})] if table.form == "always" else []
+            value = value[part]
+        if table.form == "array":
+            return self._read_array(at, name, value)
+        if not isinstance(value, dict):
+            self._add(at, f"must be a table: write [{name}], once")
+            return []
+        return [self._values(at, name, value)]
 
-    def _values(
-        self,
-        at: tuple[str | int, ...],
-        table: str,
-        given: Mapping[str, Any],
-        *,
-        required: bool = True,
-    ) -> dict[str, Any]:
-        values: dict[str, Any] = {}
+    def _read_array(self, at: tuple[str, ...], name: str, given: object) -> list[Values]:
+        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+            self._add(at, f"must be a table in two pairs of brackets: write [[{name}]]")
+            return []
+        if not given:
+            self._add(at, "is empty: leave it out")
+        return [self._values((*at, number), name, one) for number, one in enumerate(given)]
+
+    def _values(self, at: KeyPath, table: str, given: Mapping[str, Any]) -> Values:
+        """The values of one table, defaults where it says nothing."""
         self._refuse_unknown(at, given)
-        for key in KEYS:
-            if key.table != table:
-                continue
+        values: dict[str, Any] = {}
+        for key in keys_of(table):
             path = (*at, key.name)
             values[key.name] = key.default
             if key.name in given:
                 if self._is_right(key, path, given[key.name]):
                     value = given[key.name]
                     values[key.name] = tuple(value) if isinstance(value, list) else value
-            elif key.default is None and required:
-                self._add(path, f"is missing: e.g. {EXAMPLE_URLS}")
-        return values
+            elif key.default is None:
+                self._add(path, f"is missing: e.g. {key.example}")
+        return Values(at=at, values=values, given=frozenset(given))
 
-    def _is_right(self, key: Key, path: tuple[str | int, ...], value: object) -> bool:
+    def _is_right(self, key: Key, path: KeyPath, value: object) -> bool:
         """Whether the value obeys its key's rule; what doesn't is added to the problems."""
         before = len(self.problems)
-        if key.kind in {"patterns", "urls"}:
-            if not isinstance(value, list):
-                self._add(path, f"must be a list of strings, is {_type_name(value)}")
-            elif not value:
-                self._add(path, "is empty: name at least one")
-            else:
-                for number, element in enumerate(value):
-                    self._check_text(key, (*path, number), element)
+        if key.kind not in LIST_KINDS:
+            self._check(key, path, value)
+        elif not isinstance(value, list):
+            self._add(path, f"must be a list of strings, is {type_name(value)}")
+        elif not value:
+            self._add(path, "is empty: name at least one, or leave the key out")
         else:
-            self._check_text(key, path, value)
+            for number, element in enumerate(value):
+                self._check(key, (*path, number), element)
         return len(self.problems) == before
 
-    def _check_text(self, key: Key, path: tuple[str | int, ...], value: object) -> None:
-        if not isinstance(value, str):
-            self._add(path, f"must be a string, is {_type_name(value)}")
-            return
+    def _check(self, key: Key, path: KeyPath, value: object) -> None:
         problem = find_problem(key, value)
         if problem:
             self._add(path, problem)
 
-    def _require_together(self, output: Mapping[str, Any]) -> None:
-        at = ("output", "opensearch")
-        for pair in _TOGETHER:
-            for name, other in (pair, pair[::-1]):
-                if output[name] and not output[other] and (*at, other) not in self.lines:
-                    self._add((*at, name), f"needs {other} beside it")
-
-    def _refuse_unknown(self, at: tuple[str | int, ...], given: Mapping[str, Any]) -> None:
+    def _refuse_unknown(self, at: KeyPath, given: Mapping[str, Any]) -> None:
         known = _known_names(_dotted(at))
         for name, value in given.items():
             path = (*at, name)
             shown = _dotted(path)
-            if shown in NOT_YET:
-                self._add(path, f"is not in this version: {NOT_YET[shown]}")
-            elif name not in known:
+            if name not in known:
                 self._add(path, _unknown_text(name, shown, known))
             elif isinstance(value, dict) and shown not in TABLES:
                 self._refuse_unknown(path, value)  # [sources], [output]: tables of tables
 
-    def _add(self, path: tuple[str | int, ...], what: str) -> None:
+    def _add(self, path: KeyPath, what: str) -> None:
         line = next(
             (self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines),
             self.last_line,
@@ -244,6 +195,12 @@ class _Reader:
         problem = Problem(line=line, key=key, what=f"{key} {what}")
         if problem not in self.problems:
             self.problems.append(problem)
+
+
+def _first_header(at: KeyPath) -> str:
+    """How a table inside the table `at` is written."""
+    name = next(name for name in TABLES if name.startswith(f"{_dotted(at)}."))
+    return TABLES[name].header(name)
 
 
 def _dotted(path: Iterable[str | int]) -> str:
@@ -255,25 +212,62 @@ def _dotted(path: Iterable[str | int]) -> str:
 def _known_names(at: str) -> tuple[str, ...]:
     """The names that may stand directly in the table `at` (empty: the top)."""
     prefix = f"{at}." if at else ""
-    dotted = [*TABLES, *NOT_YET, *(f"{key.table}.{key.name}" for key in KEYS)]
+    dotted = [*TABLES, *(f"{key.table}.{key.name}" for key in KEYS)]
     names = (name[len(prefix) :].split(".")[0] for name in dotted if name.startswith(prefix))
     return tuple(dict.fromkeys(names))
 
 
 def _unknown_text(name: str, shown: str, known: tuple[str, ...]) -> str:
-    elsewhere = [key.table for key in KEYS if key.name == name]
-    if elsewhere:
-        return f"is unknown: {name} belongs in [{elsewhere[0]}]"
     from difflib import get_close_matches
 
-    buildable = [one for one in known if f"{shown.removesuffix(name)}{one}" not in NOT_YET]
-    nearest = get_close_matches(name, buildable, n=1, cutoff=0.5)
+    nearest = get_close_matches(name, known, n=1, cutoff=0.5)
+    elsewhere = list(dict.fromkeys(key.table for key in KEYS if key.name == name))
+    if elsewhere and shown not in TABLES:
+        tables = " or ".join(TABLES[table].header(table) for table in elsewhere)
+        return f"is unknown: {name} belongs in {tables}"
     if nearest:
         return f"is unknown: did you mean {nearest[0]}?"
-    return f"is unknown: there are {', '.join(buildable)}"
+    return f"is unknown: there are {', '.join(known)}"
 
 
-def _type_name(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a string"}
-    names |= {list: "a list", dict: "a table"}
-    return names.get(type(value), "a date or time")
+def _build_config(tables: Mapping[str, Sequence[Values]], *, has_source: bool) -> Config:
+    """The values of all tables, every one of them right."""
+
+    def build(name: str) -> tuple[Any, ...]:
+        make = TABLES[name].config
+        return tuple(make(**_convert(name, one.values)) for one in tables[name]) if make else ()
+
+    def first(name: str) -> Any:
+        return next(iter(build(name)), None)
+
+    return Config(
+        output=first("output.opensearch"),
+        identity=first("identity"),
+        state_directory=Path(tables["state"][0].values["directory"]),
+        # whoever names a source says what is shipped: nothing else is
+        tails=build("sources.tail") if has_source else (TailConfig(),),
+        forwards=build("sources.forward"),
+        journald=first("sources.journald"),
+        stdin=first("sources.stdin"),
+        masks=build("transforms.mask"),
+        drops=build("transforms.drop"),
+        rates=build("transforms.rate"),
+        limits=first("limits"),
+        metrics=first("metrics"),
+    )
+
+
+def _convert(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML's values as the classes want them."""
+    converted = dict(values)
+    for key in keys_of(table):
+        value = values[key.name]
+        if key.kind == "path":
+            converted[key.name] = Path(value) if value else None
+        elif key.kind == "seconds":
+            converted[key.name] = float(value)
+    return converted
+
+
+_NOTHING: Final = Config(output=OutputConfig(urls=()))
+"""In place of a configuration with problems, which nobody gets."""

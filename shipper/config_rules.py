@@ -1,32 +1,90 @@
-"""What each kind of value in the configuration has to be.
+"""What each kind of value in the configuration has to be, and what several have to be together.
 
-In: a key's text. Out: what is wrong with it, in words that follow the key's name. Pure. It must
-never repeat a secret that stands where none belongs.
+In: a key and its value, or the values of all tables. Out: what is wrong, in words that follow the
+key's name. Pure. It must never repeat a secret that stands where none belongs.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from shipper.config import Key, OutputConfig
+from shipper.config import OutputConfig
+from shipper.config_keys import Key, Kind
+from shipper.listen_address import parse_listen
+from shipper.toml_lines import Path as KeyPath
 
 _TEXT_LIMIT: Final = 256
+_LABEL_LIMIT: Final = 64
 _INSTANCE_ID_LIMIT: Final = 128
+_REGEX_LIMIT: Final = 4096
 _UNSEEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]")
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_REGION: Final = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
+_NAMED_SOURCE: Final = re.compile(r"(journald|stdin|forward)(:.+)?")
 
 
-def find_problem(key: Key, text: str) -> str:
-    """What is wrong with `text` as a value, or an element of a value, of `key`; empty: nothing."""
-    return {
-        "id": instance_id_problem,
-        "text": _text_problem,
-        "path": _path_problem,
-        "patterns": _pattern_problem,
-        "urls": _url_problem,
-    }[key.kind](text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """One table of a document; a value that is wrong by itself is not among them."""
+
+    at: KeyPath
+    values: Mapping[str, Any]
+    """By key; the default where the document says nothing that is right."""
+    given: frozenset[str]
+    """The keys that the document names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossProblem:
+    """What is wrong with a value because of another one."""
+
+    at: KeyPath
+    what: str
+
+
+def find_problem(key: Key, value: object) -> str:
+    """What is wrong with `value` as a value, or an element of a value, of `key`; empty: nothing."""
+    if key.kind in {"integer", "seconds"}:
+        return _number_problem(key, value)
+    if not isinstance(value, str):
+        return f"must be a string, is {type_name(value)}"
+    if key.kind in {"choice", "names"}:
+        return _choice_problem(key, value)
+    return _TEXT_RULES[key.kind](value)
+
+
+def type_name(value: object) -> str:
+    """What TOML calls the value's type."""
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a string"}
+    names |= {list: "a list", dict: "a table"}
+    return names.get(type(value), "a date or time")
+
+
+def _number_problem(key: Key, value: object) -> str:
+    wanted = (int,) if key.kind == "integer" else (int, float)
+    if not isinstance(value, wanted) or isinstance(value, bool) or not math.isfinite(value):
+        kind = "a whole number" if key.kind == "integer" else "a number of seconds"
+        return f"must be {kind}, is {value if isinstance(value, float) else type_name(value)}"
+    if key.least <= value <= key.most:
+        return ""
+    return f"must be between {key.least} and {key.most}, is {value}"
+
+
+def _choice_problem(key: Key, text: str) -> str:
+    if text in key.choices:
+        return ""
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(text, key.choices, n=1, cutoff=0.5)
+    shown = _shown(text)
+    if nearest:
+        return f"can't be {shown}: did you mean {nearest[0]}?"
+    return f"can't be {shown}: there are {', '.join(key.choices)}"
 
 
 def instance_id_problem(text: str) -> str:
@@ -46,6 +104,18 @@ def _text_problem(text: str) -> str:
     return "contains control characters" if CONTROL.search(text) else ""
 
 
+def _label_problem(text: str) -> str:
+    if not text.strip():
+        return "is empty"
+    if len(text) > _LABEL_LIMIT:
+        return f"has {len(text)} characters, at most {_LABEL_LIMIT} are allowed"
+    return _text_problem(text)
+
+
+def _region_problem(text: str) -> str:
+    return "" if _REGION.fullmatch(text) else f"is no region: {_shown(text)}, not e.g. eu-central-1"
+
+
 def _path_problem(text: str) -> str:
     if not text:
         return "is empty: name a path, or leave the key out"
@@ -61,6 +131,39 @@ def _pattern_problem(text: str) -> str:
     if not problem and text.endswith("/"):
         return f"must match files, {text!r} matches directories: write {text}*.log"
     return problem
+
+
+def _source_problem(text: str) -> str:
+    if text.startswith("/"):
+        return _pattern_problem(text)
+    if CONTROL.search(text) or not _NAMED_SOURCE.fullmatch(text):
+        return (
+            f"names no source: {_shown(text)} is neither an absolute pattern nor journald, stdin, "
+            "forward or forward:ADDRESS"
+        )
+    return ""
+
+
+def _regex_problem(text: str) -> str:
+    if not text:
+        return "is empty: it would match everything"
+    if len(text) > _REGEX_LIMIT:
+        return f"has {len(text)} characters, at most {_REGEX_LIMIT} are allowed"
+    try:
+        re.compile(text.encode())  # it is looked for in bytes
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"is no regular expression: {error}"
+    return ""
+
+
+def _listen_problem(text: str) -> str:
+    if CONTROL.search(text):
+        return "contains control characters"
+    try:
+        parse_listen(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _url_problem(text: str) -> str:
@@ -81,6 +184,94 @@ def _url_problem(text: str) -> str:
         f"must end with the path, {text!r} has more": "?" in text or "#" in text,
     }
     return next((problem for problem, applies in problems.items() if applies), "")
+
+
+_TEXT_RULES: Final[Mapping[Kind, Callable[[str], str]]] = {
+    "id": instance_id_problem,
+    "text": _text_problem,
+    "label": _label_problem,
+    "region": _region_problem,
+    "path": _path_problem,
+    "regex": _regex_problem,
+    "regexes": _regex_problem,
+    "listen": _listen_problem,
+    "patterns": _pattern_problem,
+    "sources": _source_problem,
+    "urls": _url_problem,
+}
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= _LABEL_LIMIT else text[:_LABEL_LIMIT] + "…")
+
+
+# ---- rules between keys
+
+
+def find_cross_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossProblem]:
+    """What is wrong with values that are right each by itself."""
+    for one in tables["output.opensearch"]:
+        yield from _output_problems(one)
+    for one in tables["sources.tail"]:
+        yield from _tail_problems(one)
+    for one in tables["transforms.mask"]:
+        if not one.given & {"builtin", "patterns"}:
+            yield CrossProblem(at=one.at, what="masks nothing: give it builtin or patterns")
+    yield from _listen_problems(tables)
+
+
+def _output_problems(output: Values) -> Iterator[CrossProblem]:
+    pairs = (("username_file", "password_file"), ("client_cert_file", "client_key_file"))
+    for pair in pairs:
+        for name, other in (pair, pair[::-1]):
+            if name in output.given and other not in output.given:
+                yield CrossProblem(at=(*output.at, name), what=f"needs {other} beside it")
+    if output.values["auth"] == "sigv4":
+        if "region" not in output.given:
+            yield CrossProblem(at=(*output.at, "auth"), what='needs region beside "sigv4"')
+        for name in sorted(output.given & {"username_file", "password_file"}):
+            what = 'can\'t go with auth = "sigv4": requests are signed, not logged in'
+            yield CrossProblem(at=(*output.at, name), what=what)
+        return
+    for name in sorted(output.given & {"region", "service"}):
+        yield CrossProblem(at=(*output.at, name), what='is only for auth = "sigv4"')
+
+
+def _tail_problems(tail: Values) -> Iterator[CrossProblem]:
+    ways = ("multiline", "multiline_start", "multiline_continuation")
+    first, *others = [name for name in ways if name in tail.given] or [""]
+    for name in others:
+        yield CrossProblem(at=(*tail.at, name), what=f"can't go with {first}: choose one")
+    if not first and "multiline_seconds" in tail.given:
+        what = f"needs {', '.join(ways[:-1])} or {ways[-1]} beside it"
+        yield CrossProblem(at=(*tail.at, "multiline_seconds"), what=what)
+
+
+def _listen_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossProblem]:
+    seen: set[str] = set()
+    for name in ("sources.forward", "metrics"):
+        for one in tables[name]:
+            if one.values["listen"] is None:
+                continue  # missing, or wrong by itself
+            at = (*one.at, "listen")
+            address = parse_listen(one.values["listen"])
+            if str(address) in seen:
+                yield CrossProblem(at=at, what=f"is taken: another table listens on {address}")
+            seen.add(str(address))
+            if address.is_local:
+                continue
+            if name == "metrics":
+                what = f"must be this machine's alone, {address} is not: write 127.0.0.1"
+                yield CrossProblem(at=at, what=what)
+            elif "shared_key_file" not in one.given:
+                what = (
+                    f"needs shared_key_file beside it: other machines can reach {address}; "
+                    "write 127.0.0.1 or a unix socket where they need not"
+                )
+                yield CrossProblem(at=at, what=what)
+
+
+# ---- allowed, and still probably not meant
 
 
 def output_warnings(output: OutputConfig) -> list[str]:
