@@ -360,13 +360,12 @@ def test_the_node_takes_a_document_of_every_kind_of_source(opensearch_store_url:
 def test_a_path_and_its_text_in_fields_have_one_limit_together(
     opensearch_store_url: str, path: tuple[str, ...], text: str
 ) -> None:
-    """`fields.path=text` is one term of at most 32,766 bytes; a byte more is a 400 for the record.
+    """32,751 bytes: one more is a 400 for the record, which then goes again without `fields`.
 
-    So the shipper leaves such an object out; where it didn't, the record goes again without it.
+    A node keeps `fields.fields.path=text` as one value of at most 32,766 bytes.
     """
     index = f"{opensearch_store_url}/afterimage-logs-2026.01.03"
-    term = f"fields.{'.'.join(path)}={text}".encode()
-    room = 32_766 - len(term)
+    room = 32_751 - len(f"{'.'.join(path)}{text}".encode())
 
     def create(document_id: str, value: str | None) -> tuple[int, Any]:
         fields: Any = value
@@ -376,10 +375,10 @@ def test_a_path_and_its_text_in_fields_have_one_limit_together(
         more = {} if value is None else {"fields": fields}
         return call(f"{index}/_create/{document_id}", document | more)
 
-    assert 201 == create("fits", text + "x" * room)[0]
+    status, answer = create("fits", text + "x" * room)
+    assert status == 201, answer
     status, answer = create("long", text + "x" * (room + 1))
     assert (400, "illegal_argument_exception") == (status, answer["error"]["type"])
-    assert "immense term" in answer["error"]["reason"]
     assert 201 == create("long", None)[0]
 
 
