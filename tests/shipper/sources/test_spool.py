@@ -1,0 +1,268 @@
+"""Spool segments: durable, numbered once, bounded, and whole again after a crash."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.errors import StateError
+from shipper.sources import chunk_journal, spool
+from shipper.sources.chunk_journal import ChunkJournal, ChunkRange
+from shipper.sources.spool import Chunk, Spool, SpoolBudget, SpoolFullError
+
+_MIB = 1 << 20
+
+
+def _open(folder: Path, limit_bytes: int = _MIB, segment_bytes: int = 100) -> Spool:
+    return Spool(folder / "s", budget=SpoolBudget(limit_bytes), segment_bytes=segment_bytes)
+
+
+def _content(opened: Spool) -> bytes:
+    return b"".join(path.read_bytes() for path in opened.segments())
+
+
+def test_lines_stand_in_segments_in_their_order(tmp_path: Path) -> None:
+    """Everything that was appended is there, in order, in segments of about the wanted size."""
+    opened = _open(tmp_path)
+    lines = [b"line %d\n" % number for number in range(100)]
+    for line in lines:
+        opened.append([line])
+    assert b"".join(lines) == _content(opened)
+    sizes = [path.stat().st_size for path in opened.segments()]
+    assert [True] * (len(sizes) - 1) == [100 <= size < 120 for size in sizes[:-1]]
+    sealed = [opened.is_sealed(path) for path in opened.segments()]
+    assert [True] * (len(sizes) - 1) + [False] == sealed
+    assert sizes == [opened.committed_bytes(path) for path in opened.segments()]
+
+
+def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
+    """Also when every segment was removed before the restart, and when the counter is damaged."""
+    opened = _open(tmp_path)
+    for _ in range(3):
+        opened.append([b"x\n"])
+        opened.seal()
+    used = [path.name for path in opened.segments()]
+    for path in opened.segments():
+        opened.remove(path)
+    opened.close()
+    again = _open(tmp_path)
+    again.append([b"y\n"])
+    assert [max(used)] < [path.name for path in again.segments()]
+    again.close()
+    (tmp_path / "s" / "next").write_bytes(b"deadbeef {}\n")
+    damaged = _open(tmp_path)
+    damaged.append([b"z\n"])
+    assert 1_700_000_000 < int(damaged.segments()[-1].stem)
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
+    """It was never acknowledged, so its sender sends it again: it must not be there twice."""
+    opened = _open(tmp_path)
+    opened.append([b"whole\n"])
+    path = opened.segments()[0]
+    opened.close()
+    with path.open("ab") as file:
+        file.write(b"half a li")
+    again = _open(tmp_path)
+    assert b"whole\n" == _content(again)
+    assert [True] == [again.is_sealed(path) for path in again.segments()]
+    again.append([b"next\n"])
+    assert b"whole\nnext\n" == _content(again)
+    assert 2 == len(again.segments())
+
+
+def test_a_torn_last_line_of_standard_input_is_kept(tmp_path: Path) -> None:
+    """Nobody sends it again."""
+    opened = Spool(tmp_path, budget=SpoolBudget(_MIB), keeps_torn=True)
+    opened.append([b"whole\n", b"half"])
+    opened.close()
+    assert b"whole\nhalf" == _content(Spool(tmp_path, budget=SpoolBudget(_MIB), keeps_torn=True))
+
+
+def test_a_line_in_pieces_stays_in_one_segment(tmp_path: Path) -> None:
+    """A segment ends where a line does, unless the line has no end in sight."""
+    opened = _open(tmp_path, segment_bytes=10)
+    opened.append([b"0123456789abc"])
+    opened.append([b"de\n"])
+    opened.append([b"next\n"])
+    assert [b"0123456789abcde\n", b"next\n"] == [p.read_bytes() for p in opened.segments()]
+    opened.append([b"." * 30])
+    opened.append([b"endless"])
+    assert 3 == len(opened.segments())
+
+
+def test_at_the_cap_nothing_is_taken_until_something_was_removed(tmp_path: Path) -> None:
+    """The writer hears it, the full segment is sealed so that it can go, and the rest stays."""
+    budget = SpoolBudget(100)
+    one = Spool(tmp_path / "one", budget=budget)
+    two = Spool(tmp_path / "two", budget=budget)
+    one.append([b"a" * 59 + b"\n"])
+    two.append([b"b" * 39 + b"\n"])
+    with pytest.raises(SpoolFullError):
+        two.append([b"c\n"])
+    assert not one.is_sealed(one.segments()[0])
+    one.tend()
+    assert one.is_sealed(one.segments()[0])
+    one.remove(one.segments()[0])
+    two.append([b"c\n"])
+    assert b"b" * 39 + b"\nc\n" == _content(two)
+    assert 42 == budget.used_bytes
+
+
+def test_an_empty_spool_takes_what_is_larger_than_the_cap(tmp_path: Path) -> None:
+    """Else it could never be taken."""
+    opened = _open(tmp_path, limit_bytes=10)
+    opened.append([b"x" * 20 + b"\n"])
+    with pytest.raises(SpoolFullError):
+        opened.append([b"y\n"])
+
+
+def test_what_an_earlier_run_left_counts(tmp_path: Path) -> None:
+    """The cap holds over restarts."""
+    opened = _open(tmp_path)
+    opened.append([b"12345\n"])
+    opened.close()
+    budget = SpoolBudget(10)
+    Spool(tmp_path / "s", budget=budget)
+    assert 6 == budget.used_bytes
+
+
+def test_what_is_written_to_is_not_removed(tmp_path: Path) -> None:
+    """Only a sealed segment may go."""
+    opened = _open(tmp_path)
+    opened.append([b"x\n"])
+    with pytest.raises(ValueError, match="still written"):
+        opened.remove(opened.segments()[0])
+
+
+def test_a_full_disk_takes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The half that the disk took is taken back, and the same lines can be appended later."""
+    opened = _open(tmp_path)
+    opened.append([b"before\n"])
+    key = b"k" * 16
+    with monkeypatch.context() as patched:
+        patched.setattr(spool, "_sync", _raise_full)
+        with pytest.raises(StateError, match="No space"):
+            opened.append([b"after\n"], chunks=[Chunk(key, 0, 1)])
+    assert b"before\n" == _content(opened)
+    assert not opened.is_known(key)
+    opened.append([b"other\n"])
+    opened.close()
+    again = _open(tmp_path)
+    assert b"before\nother\n" == _content(again)
+    assert not again.is_known(key)
+    again.append([b"after\n"], chunks=[Chunk(key, 0, 1)])
+    assert again.is_known(key)
+
+
+def test_a_full_disk_under_the_chunk_journal_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that did not become durable leaves no line and no key."""
+    opened = _open(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(chunk_journal, "_sync", _raise_full)
+        with pytest.raises(StateError, match="No space"):
+            opened.append([b"a\n"], chunks=[Chunk(b"k", 0, 1)])
+    assert b"" == _content(opened)
+    assert not opened.is_known(b"k")
+    opened.append([b"a\n"], chunks=[Chunk(b"k", 0, 1)])
+    opened.close()
+    assert _open(tmp_path).is_known(b"k")
+
+
+def _raise_full(file: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_chunks_are_known_after_a_restart_and_after_their_segment_is_gone(tmp_path: Path) -> None:
+    """A client may ask again long after its chunk was shipped."""
+    opened = _open(tmp_path)
+    opened.append([b"a\n", b"b\n", b"c\n"], chunks=[Chunk(b"k1", 0, 1), Chunk(b"k2", 2, 1)])
+    opened.seal()
+    opened.remove(opened.segments()[0])
+    opened.close()
+    again = _open(tmp_path)
+    assert [True, True, False] == [again.is_known(key) for key in (b"k1", b"k2", b"k3")]
+
+
+@given(cut=st.integers(0, 40), lines=st.lists(st.integers(1, 6), min_size=3, max_size=6))
+def test_a_chunk_that_a_crash_cut_is_gone_whole(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, lines: list[int]
+) -> None:
+    """Wherever the crash was: a chunk is there and known, or not there and not known."""
+    folder = tmp_path_factory.mktemp("spool")
+    opened = _open(folder, segment_bytes=1000)
+    opened.append([b"first\n"], chunks=[Chunk(b"k0", 0, 1)])
+    batch = [b"%d" % place * length + b"\n" for place, length in enumerate(lines)]
+    chunks = [Chunk(b"k1", 0, 2), Chunk(b"k2", 2, len(batch) - 2)]
+    opened.append(batch, chunks=chunks)
+    path = opened.segments()[0]
+    opened.close()
+    size = path.stat().st_size
+    os.truncate(path, max(size - cut, len(b"first\n")))
+    again = _open(folder)
+    expected = b"first\n"
+    for chunk in chunks:
+        if again.is_known(chunk.key):
+            expected += b"".join(batch[chunk.first_line : chunk.first_line + chunk.line_count])
+    assert expected == _content(again)
+    assert again.is_known(b"k0")
+    assert (cut == 0) == again.is_known(b"k2")
+    again.close()
+    assert expected == _content(_open(folder))
+
+
+def test_a_chunk_whose_bytes_never_reached_the_disk_is_not_known(tmp_path: Path) -> None:
+    """A power cut may leave the length and not the bytes."""
+    opened = _open(tmp_path)
+    opened.append([b"abc\n"])
+    opened.append([b"def\n"], chunks=[Chunk(b"k", 0, 1)])
+    path = opened.segments()[0]
+    opened.close()
+    path.write_bytes(b"abc\n\0\0\0\n")
+    again = _open(tmp_path)
+    assert b"abc\n" == _content(again)
+    assert not again.is_known(b"k")
+
+
+def test_the_chunk_journal_stays_small_and_forgets_the_oldest(tmp_path: Path) -> None:
+    """Bounded, in memory and on disk."""
+    journal = ChunkJournal(tmp_path / "chunks", known_limit=10)
+    for number in range(100):
+        journal.append(1, [ChunkRange(key=b"%d" % number, start=0, end=1, crc=0)])
+        journal.confirm()
+    journal.close()
+    again = ChunkJournal(tmp_path / "chunks", known_limit=10)
+    assert [b"%d" % number for number in range(90, 100)] == list(again.known)
+    assert 2000 > (tmp_path / "chunks").stat().st_size
+
+
+def test_a_chunk_journal_damaged_anywhere_costs_at_most_some_keys(tmp_path: Path) -> None:
+    """It never refuses to open, and what it still knows is true."""
+    path = tmp_path / "chunks"
+    journal = ChunkJournal(path)
+    keys = [b"key%d" % number for number in range(20)]
+    for key in keys:
+        journal.append(1, [ChunkRange(key=key, start=0, end=1, crc=0)])
+        journal.confirm()
+    journal.close()
+    whole = path.read_bytes()
+    chance = random.Random(5)
+    for _ in range(50):
+        damaged = bytearray(whole[: chance.randrange(len(whole))])
+        if damaged:
+            damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        assert set(keys) >= set(ChunkJournal(path).known)
+        again = ChunkJournal(path)
+        again.append(2, [ChunkRange(key=b"new", start=0, end=1, crc=0)])
+        again.confirm()
+        again.close()
+        assert b"new" in ChunkJournal(path).known
