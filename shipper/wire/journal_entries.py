@@ -62,9 +62,9 @@ def build_line(
     """
     by_name: dict[str, set[bytes]] = {}
     for value in values:
-        name, equals, content = value.partition(b"=")
+        raw_name, equals, content = value.partition(b"=")
         if equals:
-            by_name.setdefault(name.decode("utf-8", "backslashreplace"), set()).add(content)
+            by_name.setdefault(raw_name.decode("utf-8", "backslashreplace"), set()).add(content)
     room = LINE_LIMIT_BYTES
     entry: dict[str, str] = {}
     # MESSAGE comes first where there is not room for all
