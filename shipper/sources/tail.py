@@ -208,8 +208,7 @@ class Tail:
     def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
         """The centre has `part`, `dead_bytes` of it as dead letters."""
         source = self._sources[part.source]
-        source.acks.add(part.start, part.end, part.tail)
-        source.dead_lettered += dead_bytes
+        source.acks.add(part.start, part.end, part.tail, dead_lettered=dead_bytes)
 
     def note_published(self, row: SourceRow) -> None:
         """The centre has the row's document; rows are published in their order."""
@@ -407,11 +406,16 @@ class Tail:
         )
 
     def _renew_day(self, source: Source) -> None:
-        """From midnight on records go to the new day's index; what may have been sent stays."""
+        """From midnight on records go to the new day's index; what may have been sent stays.
+
+        A clock that goes back gives no new day, and two days that begin at one place are one: a
+        row's place is its name at the centre.
+        """
         today = format_time(self._ports.clock.now_nanos())[:10]
-        if source.rows[-1].day == today:
-            return
+        last = source.rows[-1]
         from_offset = max(source.offset, source.adopted_size)
+        if today <= last.day or from_offset <= last.from_offset:
+            return
         row = self._make_row(
             source.number, source.first_path, source.file_id, source.read_head(), from_offset
         )

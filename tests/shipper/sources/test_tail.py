@@ -159,6 +159,24 @@ def test_midnight_gives_the_next_record_a_new_day(follower: Follower) -> None:
     assert [0, 4] == [row.from_offset for row in follower.centre.rows]
 
 
+@pytest.mark.parametrize("days", [(1, -1, 1), (1, 1, 1), (-1, 2, -1)])
+def test_days_that_come_and_go_over_a_quiet_file_make_no_row_twice(
+    follower: Follower, days: tuple[int, ...]
+) -> None:
+    """A row's name is its place: the same place again would look like an old state folder."""
+    path = follower.write("app.log", b"one\n")
+    follower.step()
+    for number in days:
+        follower.clock.nanos += number * DAY_NANOS
+        os.utime(path, ns=(follower.clock.nanos, follower.clock.nanos))
+        follower.step()
+    follower.write("app.log", b"two\n")
+    follower.step()
+    places = [(row.source, row.from_offset) for row in follower.centre.rows]
+    assert sorted(set(places)) == sorted(places)
+    assert {0: b"one\ntwo\n"} == follower.centre.contents()
+
+
 def test_a_new_days_row_is_durable_before_its_first_record(follower: Follower) -> None:
     """A crash after midnight: what went to the new day's index goes there again."""
     follower.write("a.log", b"one\n")
