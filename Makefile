@@ -36,8 +36,8 @@ test-fast: $(READY)  ## Under a minute, for the inner loop
 lint: $(READY)  ## Format, style, types, and which package may import which
 	@.ci/check lint
 
-bench: $(READY)  ## Speed and memory as ratios against a peer, measured in the same run
-	@$(BIN)/python -m tests.bench.run
+bench: $(READY)  ## Speed and memory as ratios against peers; BENCH='null-sink --lines 1000000' for a part
+	@$(BIN)/python -m tests.bench.run $(BENCH)
 
 docs: $(READY)  ## Write the generated pages of docs/ anew
 	@.ci/docs

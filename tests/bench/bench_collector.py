@@ -19,7 +19,6 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,9 +26,11 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.bench.chapter import Chapter, show_number
+from tests.bench.options import Options
+
 DOCUMENTS = 60_000
 BATCH = 3_000
-ROUNDS = 3
 CONCURRENCY = 2
 
 COLLECTOR = """
@@ -150,29 +151,33 @@ async def _post_all(url: str, bodies: list[bytes]) -> None:
         await asyncio.gather(*(post(session) for _ in range(CONCURRENCY)))
 
 
-def bench_collector(rounds: int = ROUNDS, count: int = DOCUMENTS) -> str:
-    """Both, alternately; a line for each and the ratio of their medians."""
+def run(options: Options, folder: Path) -> Chapter:
+    """Both, alternately; the ratio of their medians."""
+    count = min(options.lines, DOCUMENTS)
     rows = build_rows(count)
     size = sum(len(document) for _, document in rows) / count
-    plain, collected = [], []
-    for number in range(rounds):
-        with tempfile.TemporaryDirectory(prefix="bench-collector-") as name:
-            plain.append(run_plain(rows, Path(name) / f"plain-{number}.sqlite"))
-            collected.append(run_collector(rows, Path(name) / f"collected-{number}.sqlite"))
-    lines = [f"collector: {count:,} documents of {size:.0f} bytes, {rounds} rounds, medians"]
-    medians = []
-    for name, speeds in (("collector", collected), ("plain sqlite3", plain)):
-        wall = statistics.median(speed.wall_seconds for speed in speeds)
-        cpu = statistics.median(speed.cpu_seconds for speed in speeds)
-        medians.append((wall, cpu))
-        lines.append(
-            f"  {name:14} {count / wall:>9,.0f} documents/s  {cpu / count * 1e6:>6.1f} µs CPU each"
-            f"  {speeds[-1].file_bytes / count:>6.0f} bytes each on disk"
-        )
-    (our_wall, our_cpu), (plain_wall, plain_cpu) = medians
-    lines.append(f"  ratio: {our_wall / plain_wall:.1f} in time, {our_cpu / plain_cpu:.1f} in CPU")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(bench_collector() + "\n")
+    found: dict[str, list[Speed]] = {"collector": [], "plain sqlite3": []}
+    for number in range(options.rounds):
+        found["plain sqlite3"].append(run_plain(rows, folder / f"plain-{number}.sqlite"))
+        found["collector"].append(run_collector(rows, folder / f"collected-{number}.sqlite"))
+    walls, cpus = (
+        {name: statistics.median(map(take, speeds)) for name, speeds in found.items()}
+        for take in (lambda speed: speed.wall_seconds, lambda speed: speed.cpu_seconds)
+    )
+    return Chapter(
+        title="Collector",
+        method=f"{count:,} documents of {size:.0f} bytes, {options.rounds} rounds, medians, beside"
+        " the least that could be done: `executemany` into a table with a primary key.",
+        header=("store", "documents/s", "time, ratio", "µs CPU each", "CPU, ratio", "bytes each"),
+        rows=[
+            (
+                name,
+                show_number(count / walls[name]),
+                show_number(walls[name] / walls["plain sqlite3"]),
+                show_number(cpus[name] / count * 1e6),
+                show_number(cpus[name] / cpus["plain sqlite3"]),
+                show_number(speeds[-1].file_bytes / count),
+            )
+            for name, speeds in found.items()
+        ],
+    )

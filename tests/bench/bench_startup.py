@@ -6,9 +6,12 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
-ROUNDS: Final = 11
+from tests.bench.chapter import Chapter, show_number
+from tests.bench.options import Options
+
 PROGRAMS: Final = {
     "python -c pass": ("-c", "pass"),
     "shipper --help": ("-m", "shipper", "--help"),
@@ -23,20 +26,19 @@ def start_milliseconds(arguments: tuple[str, ...]) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def main() -> None:
-    """Measure in turn and print."""
+def run(options: Options, folder: Path) -> Chapter:
+    """Measure in turn."""
     took: dict[str, list[float]] = {name: [] for name in PROGRAMS}
-    for _ in range(ROUNDS):
+    for _ in range(options.rounds * 3):
         for name, arguments in PROGRAMS.items():
             took[name].append(start_milliseconds(arguments))
     floor = statistics.median(took["python -c pass"])
-    sys.stdout.write("                       ms: min  median     max   / python\n")
-    for name, times in took.items():
-        median = statistics.median(times)
-        sys.stdout.write(
-            f"{name:20} {min(times):9.0f} {median:7.0f} {max(times):7.0f} {median / floor:8.1f}\n"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    return Chapter(
+        title="Start-up",
+        method="Wall time of `--help`, against Python's own start in the same run.",
+        header=("program", "median ms", "to Python"),
+        rows=[
+            (name, show_number(median := statistics.median(times)), show_number(median / floor))
+            for name, times in took.items()
+        ],
+    )

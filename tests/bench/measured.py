@@ -1,19 +1,30 @@
-"""A program measured as a whole: its CPU seconds and peak memory, by the kernel's account."""
+"""A program measured as a whole: CPU seconds and peak memory of it and of all its descendants.
+
+In: a command line and a question that says when it is done. Out: a `Cost`. CPU is the kernel's own
+account (wait4) of the program and of what it reaped, plus what was left to us; memory is the sum
+over all its processes, sampled, and never less than the high-water mark of any. It must never count
+what the bench itself or the sink takes. Linux: /proc is what it reads.
+"""
 
 from __future__ import annotations
 
-import http.client
-import json
+import contextlib
+import ctypes
 import os
 import signal
+import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Self
 
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS: Final = 180.0
+_END_SECONDS: Final = 60.0
+_SAMPLE_SECONDS: Final = 0.05
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_REPOSITORY: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,72 +32,147 @@ class Cost:
     """What one run of one program took."""
 
     cpu_seconds: float
-    """User and system, of the process and the children it reaped (wait4)."""
+    """User and system, of the whole tree, start and end included."""
     wall_seconds: float
-    """Until the sink had every document; the start-up is inside, the shutdown is not."""
+    """Until it was done; the start-up is inside, the shutdown is not."""
     peak_rss_mib: float
-    documents: int
-    body_mib: float
 
 
-class Sink:
-    """The null sink in a process of its own."""
+class Program:
+    """A running program and its descendants. A context manager: leaving it kills what is left."""
 
-    def __init__(self) -> None:
-        program = Path(__file__).with_name("sink.py")
-        self._process = subprocess.Popen(
-            (sys.executable, str(program)), stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
+    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+        # what a program leaves behind becomes our child, and so can be accounted for
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self.log = log
+        self.name = arguments[0]
+        self.started_at = time.monotonic()
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=_REPOSITORY
+            )
+        self.pid = self._process.pid
+        self.cpu_seconds = 0.0
+        """Of what has ended; whole once `end` returned."""
+        self.peak_rss_mib = 0.0
+        self._seen: set[int] = {self.pid}
 
-    def counts(self) -> tuple[int, int]:
-        """(documents, bytes of bodies) that came so far."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("GET", "/_counts")
-        answer = json.loads(connection.getresponse().read())
-        connection.close()
-        return answer["documents"], answer["body_bytes"]
+    def sample(self) -> None:
+        """Look at the whole tree's memory."""
+        pids = [self.pid, *descendants(self.pid)]
+        self._seen.update(pids)
+        found = [_memory_kib(pid) for pid in pids]
+        now = max(sum(rss for rss, _ in found), *(high for _, high in found)) / 1024
+        self.peak_rss_mib = max(self.peak_rss_mib, now)
 
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait(10)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+    def is_running(self) -> bool:
+        """Whether the program itself lives."""
+        if self._process.returncode is None:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                self._process.returncode = os.waitstatus_to_exitcode(status)
+                self.cpu_seconds += usage.ru_utime + usage.ru_stime
+        return self._process.returncode is None
+
+    def end(self) -> None:
+        """SIGTERM, and wait; TimeoutError: it had to be killed."""
+        self.sample()
+        deadline = time.monotonic() + _END_SECONDS
+        if self.is_running():
+            self._process.send_signal(signal.SIGTERM)
+        while self.is_running():
+            self.sample()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} did not end on SIGTERM; it says: {self.said()}")
+            time.sleep(_SAMPLE_SECONDS)
+        self._reap_orphans()
+
+    def said(self) -> str:
+        """The end of what it wrote."""
+        return self.log.read_text(errors="replace")[-800:]
+
+    def _reap_orphans(self) -> None:
+        for pid in self._seen - {self.pid}:
+            with contextlib.suppress(ChildProcessError, ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                usage = os.wait4(pid, 0)[2]
+                self.cpu_seconds += usage.ru_utime + usage.ru_stime
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_running():
+            self._process.kill()
+            self._process.wait(_END_SECONDS)
+        self._reap_orphans()
 
 
-def measure(arguments: Sequence[str], sink: Sink, documents: int, log: Path) -> Cost:
-    """Run a shipper until the sink has `documents` more, then SIGTERM; what it took.
+def measure(
+    arguments: Sequence[str],
+    log: Path,
+    is_done: Callable[[], bool],
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Cost:
+    """Run a program until it is done, then SIGTERM; what it took.
 
     Raises:
-        TimeoutError: they did not all come; the message quotes the program's log.
+        TimeoutError: it was not done in time, or ended; the message quotes its log.
     """
-    before, bytes_before = sink.counts()
-    started = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(arguments, stdout=output, stderr=output)
-    try:
-        while (came := sink.counts())[0] - before < documents:
-            if time.monotonic() - started > TIMEOUT_SECONDS or process.poll() is not None:
+    with Program(arguments, log) as program:
+        while not is_done():
+            program.sample()
+            passed = time.monotonic() - program.started_at
+            if passed > timeout_seconds or not program.is_running():
                 raise TimeoutError(
-                    f"{arguments[0]}: {came[0] - before} of {documents} documents came; it says: "
-                    + log.read_text(errors="replace")[-800:]
+                    f"{program.name} was not done after {passed:.0f} s; it says: {program.said()}"
                 )
-            time.sleep(0.05)
-        wall = time.monotonic() - started
-        process.send_signal(signal.SIGTERM)
-        _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            process.wait(10)
-    after, bytes_after = sink.counts()
-    return Cost(
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        wall_seconds=wall,
-        peak_rss_mib=usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20),
-        documents=after - before,
-        body_mib=(bytes_after - bytes_before) / (1 << 20),
-    )
+            time.sleep(_SAMPLE_SECONDS)
+        wall = time.monotonic() - program.started_at
+        program.end()
+        return Cost(
+            cpu_seconds=program.cpu_seconds,
+            wall_seconds=wall,
+            peak_rss_mib=program.peak_rss_mib,
+        )
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Every process below one, as far as /proc still knows it."""
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                for child in map(int, (task / "children").read_text().split()):
+                    yield child
+                    yield from descendants(child)
+
+
+def cpu_seconds_so_far(pids: Iterable[int]) -> float:
+    """Time on a CPU of running processes, all threads, to the nanosecond."""
+    total = 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def rss_mib(pids: Iterable[int]) -> float:
+    """Resident memory of running processes together."""
+    return sum(_memory_kib(pid)[0] for pid in pids) / 1024
+
+
+def _memory_kib(pid: int) -> tuple[int, int]:
+    """Resident now, and at most so far; zeros: it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        return tuple(int(status.split(key)[1].split()[0]) for key in ("VmRSS:", "VmHWM:"))  # type: ignore[return-value]  # two keys, two numbers
+    except (OSError, IndexError):  # ended, or a zombie, which has no memory
+        return 0, 0
+
+
+def median(values: Iterable[float]) -> float:
+    """The middle of several rounds; not a number: none was run."""
+    found = list(values)
+    return statistics.median(found) if found else float("nan")
