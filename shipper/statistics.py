@@ -1,31 +1,37 @@
 """What a shipper has done, as one immutable snapshot; and how `status.json` and vitals say it.
 
-In: the sources' counters and the output's state. Out: `Statistics`, whose sums hold: what was read
-is acknowledged, pending, dropped or dead-lettered. It must never count a byte twice.
+In: the sources' counters and the output's state. Out: `Statistics`, whose sums hold for each source
+and for all: what was read is acknowledged, pending, dropped or dead-lettered. It must never count a
+byte twice.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 STATUS_SCHEMA: Final = "afterimage.shipper.status"
 STATUS_VERSION: Final = 1
+"""Goes up when a value changes its meaning or goes away; new values leave it as it is."""
 
 OutputState = Literal["starting", "ok", "retrying"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """Bytes over all sources of a stream: read = acked + pending + dropped + dead_lettered."""
+    """Bytes of a source, or of a whole stream: read = acked + pending + dropped + dead_lettered."""
 
-    read_bytes: int
-    acked_bytes: int
-    pending_bytes: int
-    dropped_bytes: int
-    dead_lettered_bytes: int
+    read_bytes: int = 0
+    acked_bytes: int = 0
+    """Stored by the centre."""
+    pending_bytes: int = 0
+    """Read, and not yet one of the others."""
+    dropped_bytes: int = 0
+    """Left out by a rule, whose tile the centre has."""
+    dead_lettered_bytes: int = 0
+    """Refused by the centre, and kept on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +42,70 @@ class SourceStatistics:
     path: str
     size: int
     read: int
+    """An offset, as `size` and `acked` are; of journald they are sequence numbers."""
     acked: int
-    """Everything below it is stored or dead-lettered."""
+    """Everything below it is stored, dropped or dead-lettered."""
     error: str = ""
+    kind: str = "file"
+    """As `SourceRow.kind`."""
+    name: str = ""
+    """What people call it where that is not its path."""
+    counters: Counters = Counters()
+    pending_since: str = ""
+    """When the oldest of its pending bytes was read, 30 characters; empty: none is, or unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapStatistics:
+    """What could not be read, since this run's start."""
+
+    gaps: int = 0
+    known_bytes: int = 0
+    """Of those gaps whose size is known."""
+    truncated_gaps: int = 0
+    """Those of the above that a file's truncation made (copytruncate's race)."""
+    truncated_bytes_known: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryStatistics:
+    """What the senders did, since this run's start."""
+
+    requests: int = 0
+    """Tries that were answered or given up."""
+    failed_requests: int = 0
+    """Those of the above after which something had to be sent again."""
+    body_bytes: int = 0
+    """What went over the network, compressed."""
+    dead_letters: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardStatistics:
+    """What the Forward servers did, since this run's start."""
+
+    connections: int = 0
+    """Open now."""
+    accepted_connections: int = 0
+    events: int = 0
+    """On disk."""
+    duplicate_chunks: int = 0
+    """Sent again by a client that had not heard the acknowledgement: acknowledged, not stored."""
+    refused_connections: int = 0
+    """Wrong shared key, or something that is not Forward."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the shipper takes of its machine, beside what it may take."""
+
+    in_flight_bytes: int = 0
+    in_flight_limit_bytes: int = 0
+    spool_bytes: int = 0
+    spool_limit_bytes: int = 0
+    held_bytes: int = 0
+    """Of deleted files that are held open until they are shipped."""
+    held_limit_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,37 +126,91 @@ class Statistics:
     sources: tuple[SourceStatistics, ...]
     unreadable: dict[str, str]
     """Paths that can't be read, and why."""
+    failing_since: str = ""
+    """Since when the centre takes nothing, 30 characters; empty: it does."""
+    gaps: GapStatistics = GapStatistics()
+    delivery: DeliveryStatistics = DeliveryStatistics()
+    usage: Usage = Usage()
+    forward: ForwardStatistics | None = None
+    """None: no Forward server is configured."""
+
+
+def count_source(
+    *, read_bytes: int, settled_bytes: int, dropped_bytes: int = 0, dead_lettered_bytes: int = 0
+) -> Counters:
+    """The counters of one source.
+
+    *Settled* is what the shipper is done with: acknowledged, dropped or dead-lettered, the latter
+    two being part of it.
+    """
+    return Counters(
+        read_bytes=read_bytes,
+        acked_bytes=settled_bytes - dropped_bytes - dead_lettered_bytes,
+        pending_bytes=read_bytes - settled_bytes,
+        dropped_bytes=dropped_bytes,
+        dead_lettered_bytes=dead_lettered_bytes,
+    )
+
+
+def count_closed(*, acked_bytes: int, dropped_bytes: int, dead_lettered_bytes: int) -> Counters:
+    """The counters of the sources that are closed: nothing of them is pending."""
+    return count_source(
+        read_bytes=acked_bytes + dropped_bytes + dead_lettered_bytes,
+        settled_bytes=acked_bytes + dropped_bytes + dead_lettered_bytes,
+        dropped_bytes=dropped_bytes,
+        dead_lettered_bytes=dead_lettered_bytes,
+    )
+
+
+def add_counters(counters: Iterable[Counters]) -> Counters:
+    """The sum, in which the equation holds because it does in each."""
+    read = acked = pending = dropped = dead = 0
+    for one in counters:
+        read += one.read_bytes
+        acked += one.acked_bytes
+        pending += one.pending_bytes
+        dropped += one.dropped_bytes
+        dead += one.dead_lettered_bytes
+    return Counters(
+        read_bytes=read,
+        acked_bytes=acked,
+        pending_bytes=pending,
+        dropped_bytes=dropped,
+        dead_lettered_bytes=dead,
+    )
 
 
 def sum_counters(
     sources: Iterable[tuple[int, int, int]], *, closed_acked: int, closed_dead_lettered: int
 ) -> Counters:
-    """The counters of sources, each (read, settled, dead-lettered), and of those closed before.
-
-    *Settled* bytes are acknowledged or dead-lettered.
-    """
-    read = settled = dead = 0
-    for source_read, source_settled, source_dead in sources:
-        read += source_read
-        settled += source_settled
-        dead += source_dead
-    return Counters(
-        read_bytes=read + closed_acked + closed_dead_lettered,
-        acked_bytes=settled - dead + closed_acked,
-        pending_bytes=read - settled,
-        dropped_bytes=0,
-        dead_lettered_bytes=dead + closed_dead_lettered,
+    """The counters of sources, each (read, settled, dead-lettered), and of those closed before."""
+    return add_counters(
+        (
+            count_closed(
+                acked_bytes=closed_acked, dropped_bytes=0, dead_lettered_bytes=closed_dead_lettered
+            ),
+            *(
+                count_source(read_bytes=read, settled_bytes=settled, dead_lettered_bytes=dead)
+                for read, settled, dead in sources
+            ),
+        )
     )
 
 
 def format_status(statistics: Statistics) -> str:
     """The text of `status.json`."""
-    values = {name: getattr(statistics, name) for name in Statistics.__slots__}
-    values["counters"] = asdict(statistics.counters)
-    # not asdict: thousands of sources each second
+    values = _members(statistics)
+    for name in ("counters", "gaps", "delivery", "usage"):
+        values[name] = _members(values[name])
+    values["forward"] = asdict(statistics.forward) if statistics.forward else None
     values["sources"] = [
-        {name: getattr(source, name) for name in SourceStatistics.__slots__}
-        for source in statistics.sources
+        {**_members(source), "counters": _members(source.counters)} for source in statistics.sources
     ]
     value = {"schema": STATUS_SCHEMA, "version": STATUS_VERSION, **values}
     return json.dumps(value, separators=(",", ":")) + "\n"
+
+
+def _members(value: Any) -> dict[str, Any]:
+    """A dataclass's members; not `asdict`, which copies: thousands of sources each second."""
+    names: Sequence[str] = value.__slots__
+    return {name: getattr(value, name) for name in names}

@@ -144,6 +144,7 @@ class Checkpoint:
     closed_acked: int = 0
     """Bytes of closed sources, for the counters alone."""
     closed_dead_lettered: int = 0
+    closed_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
