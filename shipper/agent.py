@@ -26,22 +26,27 @@ from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
 from shipper.errors import StateError, StateReusedError
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
+from shipper.sources.part import LogPart
 from shipper.sources.rotation import FileId
-from shipper.sources.source import LogPart, Source
+from shipper.sources.source import Source
 from shipper.sources.tail import Gap, Tail, TailPorts
+from shipper.sources.watch import Watch
 from shipper.state_folder import StateFolder
 from shipper.statistics import (
     Counters,
     OutputState,
     SourceStatistics,
     Statistics,
+    add_counters,
+    count_closed,
     format_status,
-    sum_counters,
 )
-from shipper.wire.record import Identity, RecordBuilder, logs_index
+from shipper.wire.builder import RecordBuilder
+from shipper.wire.record import Identity, logs_index
 from shipper.wire.state import Checkpoint, Run, SourceRow
 from shipper.wire.times import format_time
-from shipper.wire.vitals import VitalsWriter, show_path
+from shipper.wire.transforms import Drop
+from shipper.wire.vitals import Vital, VitalsWriter, show_path, show_row
 
 SENDERS: Final = 2
 POLL_SECONDS: Final = 0.2
@@ -109,6 +114,7 @@ class Agent:
         self._run = self._state.journal.runs + 1
         self._writer = VitalsWriter(identity=identity, stream=self._stream, run=self._run)
         self._checkpoint = self._state.load_checkpoint()
+        self._next_source = self._state.journal.next_source
 
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         sender_ports = SenderPorts(
@@ -123,13 +129,15 @@ class Agent:
             self._vitals_sender, make_source=lambda row: self._writer.source(row, self._now())
         )
         self._tail = Tail(
-            [path for tail in config.tails for path in tail.paths],
+            [Watch(patterns=tail.paths) for tail in config.tails],
             TailPorts(
                 journal=self._state,
                 clock=self._clock,
                 make_builder=self._make_builder,
                 on_row=self._put_fresh,
                 on_gap=self._declare_gap,
+                make_drop=self._make_drop,
+                take_number=self._take_number,
             ),
             excluded=frozenset((_file_id(config.state_directory),)),
         )
@@ -137,8 +145,11 @@ class Agent:
 
         self._stop_reason = ""
         self._is_abandoned = False
-        self._closed_acked = self._checkpoint.closed_acked
-        self._closed_dead = self._checkpoint.closed_dead_lettered
+        self._closed = count_closed(
+            acked_bytes=self._checkpoint.closed_acked,
+            dropped_bytes=self._checkpoint.closed_dropped,
+            dead_lettered_bytes=self._checkpoint.closed_dead_lettered,
+        )
         self._output: OutputState = "starting"
         self._last_error = ""
         self._last_answer_at = ""
@@ -148,6 +159,7 @@ class Agent:
         self._told: dict[int, dict[str, int]] = {}
         """What the last heartbeat said of each source."""
         self._just_closed: list[dict[str, int]] = []
+        self._failing_since = ""
         self._is_run_written = False
         self._is_born = False
         self._fresh_rows: set[tuple[int, int]] = set()
@@ -206,9 +218,13 @@ class Agent:
                     read=source.offset,
                     acked=source.acks.position,
                     error=source.error,
+                    kind=source.rows[0].kind,
+                    name=source.rows[0].name,
+                    counters=source.counters,
                 )
                 for source in self._tail.sources
             ),
+            failing_since=self._failing_since,
             unreadable={show_path(path): why for path, why in self._tail.unreadable.items()},
         )
 
@@ -271,8 +287,7 @@ class Agent:
 
     def _close_settled(self) -> None:
         for source in self._tail.close_settled():
-            self._closed_acked += source.acks.position - source.dead_lettered
-            self._closed_dead += source.dead_lettered
+            self._closed = add_counters((self._closed, source.counters))
             self._just_closed.append(_ends(source))
             self._is_dirty = True
 
@@ -398,12 +413,14 @@ class Agent:
         if self._output == "retrying":
             narrate("info", "the centre takes records again")
         self._output = "ok"
+        self._failing_since = ""
         self._last_answer_at = self._now()
 
     def _note_error(self, error: str) -> None:
         if self._output != "retrying" or error.partition(":")[0] not in self._last_error:
             narrate("warning", f"{error}; trying again until it works")
         self._output = "retrying"
+        self._failing_since = self._failing_since or self._now()
         self._last_error = error
 
     def _note_state_error(self, error: str) -> None:
@@ -469,8 +486,9 @@ class Agent:
             stream=self._stream,
             saved_at=self._now(),
             sources={source.number: source.progress() for source in self._tail.sources},
-            closed_acked=self._closed_acked,
-            closed_dead_lettered=self._closed_dead,
+            closed_acked=self._closed.acked_bytes,
+            closed_dead_lettered=self._closed.dead_lettered_bytes,
+            closed_dropped=self._closed.dropped_bytes,
         )
         try:
             self._state.save_checkpoint(checkpoint)
@@ -486,27 +504,24 @@ class Agent:
             self._note_state_error(f"status.json can't be written: {error}")
 
     def _counters(self) -> Counters:
-        return sum_counters(
-            (
-                (
-                    source.offset,
-                    source.acks.position + source.acks.beyond_bytes,
-                    source.dead_lettered,
-                )
-                for source in self._tail.sources
-            ),
-            closed_acked=self._closed_acked,
-            closed_dead_lettered=self._closed_dead,
-        )
+        return add_counters((self._closed, *(source.counters for source in self._tail.sources)))
 
     def _make_builder(self, row: SourceRow) -> RecordBuilder:
         return RecordBuilder(
             identity=self._identity,
             stream=self._stream,
             source=row.source,
-            path=show_path(row.path),
+            path=show_row(row),
             index=logs_index(row.day),
         )
+
+    def _make_drop(self, row: SourceRow, drop: Drop) -> Vital:
+        return self._writer.drop(self._now(), source=row.source, path=show_row(row), drop=drop)
+
+    def _take_number(self) -> int:
+        """A source's number; one that is taken and not used is never given again."""
+        self._next_source += 1
+        return self._next_source - 1
 
     def _now(self) -> str:
         return format_time(self._clock.now_nanos())
@@ -514,13 +529,19 @@ class Agent:
 
 def _ends(source: Source) -> dict[str, int]:
     """How far a source is, as heartbeats say it."""
-    return {
+    ends = {
         "source": source.number,
         "read": source.offset,
         "acked": source.acks.position,
         # until its bytes are compared, a grown size may be another file's
         "size": source.size if source.is_verified else source.known_end,
     }
+    counters = source.counters
+    if counters.dropped_bytes:
+        ends["dropped"] = counters.dropped_bytes
+    if counters.dead_lettered_bytes:
+        ends["dead_lettered"] = counters.dead_lettered_bytes
+    return ends
 
 
 def _file_id(path: Path) -> FileId:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from shipper.wire.builder import Built
 from shipper.wire.framing import RECORD_LIMIT_BYTES
 
-CHUNK_BYTES: Final = 64 << 10
+CHUNK_BYTES: Final = 256 << 10
 """What a source's part has, at most, unless a line is longer."""
 LONG_CHUNK_BYTES: Final = RECORD_LIMIT_BYTES + 64
 """What it has at most: enough to frame a slice of a line that has no end in sight."""
@@ -44,12 +45,23 @@ class Reply:
 class NoAnswerError(Exception):
     """A request that got no whole answer: it may or may not have been carried out."""
 
+    def __init__(self, text: str, *, is_lost: bool = False, is_timeout: bool = False) -> None:
+        super().__init__(text)
+        self.is_lost = is_lost
+        """The connection was lost after the request had begun."""
+        self.is_timeout = is_timeout
+        """It was whole, and silent for too long."""
+
 
 class Transport(Protocol):
     """One kept-alive way to the centre; used by one thread."""
 
-    def send(self, body: bytes) -> Reply:
-        """POST a gzip body to `_bulk`; NoAnswerError: refused, lost, timed out."""
+    @property
+    def takes_gzip(self) -> bool:
+        """Whether bodies are to be compressed."""
+
+    def send(self, body: Sequence[bytes]) -> Reply:
+        """POST a body's pieces to `_bulk`; NoAnswerError: refused, lost, timed out."""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -58,8 +70,8 @@ class Transport(Protocol):
 class Part(Protocol):
     """Some documents that are acknowledged together: a range of a source, or vitals."""
 
-    def build(self) -> Sequence[bytes]:
-        """The `_bulk` items, the same each time."""
+    def build(self) -> Built:
+        """The `_bulk` items as one piece of a body, the same each time."""
 
     def build_plain(self, item: int) -> bytes | None:
         """The item in a form that no mapping refuses; None: it has none."""

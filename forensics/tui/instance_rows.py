@@ -15,7 +15,7 @@ from rich.cells import set_cell_size
 from forensics.ledger.model import InstanceRow, InstanceState
 from forensics.moments import NOTHING, nanos_or_none, render_age, render_span
 from forensics.safe_text import safe_text
-from shipper.wire.record import find_level
+from shipper.wire.levels import find_level
 from shipper.wire.times import NANOS_PER_SECOND
 
 SILENT_SECONDS: Final = 120
@@ -90,8 +90,7 @@ def is_heard(row: InstanceRow, now_nanos: int) -> bool:
 
 def has_bad_last_word(row: InstanceRow) -> bool:
     """Whether the last log line names itself an error or worse, by the shipper's own rule."""
-    level = find_level(row.last_word.encode("utf-8", "replace"))
-    return any(level == b'"log.level":"%b",' % bad for bad in (b"error", b"critical"))
+    return find_level(row.last_word.encode("utf-8", "replace")) in {"error", "critical"}
 
 
 def render_state(row: InstanceRow, now_nanos: int) -> str:

@@ -19,7 +19,7 @@ from forensics.tui.log_view import LogView, levels_query
 from forensics.tui.modals import Choice, Question
 from forensics.tui.pager import Filter, start_of, with_words
 from forensics.tui.scroll_map import ScrollMap
-from shipper.wire.record import LEVELS
+from shipper.wire.levels import LEVELS
 
 CONTEXT_SECONDS: Final = 300
 ERRORS: Final = frozenset(("error", "critical"))

@@ -17,7 +17,7 @@ from forensics.moments import render_short, render_span, seconds_between
 from forensics.safe_text import safe_text
 from forensics.store.protocol import Document
 from forensics.tui.window import Gap, Row
-from shipper.wire.record import find_level
+from shipper.wire.levels import find_level
 
 LETTERS: Final = {
     "trace": "T", "debug": "D", "info": "I", "notice": "N", "warn": "W", "error": "E",
@@ -95,11 +95,7 @@ def without_prefix(document: Document) -> str:
         return message
     word, _, after = rest.partition(" ")
     level = find_level(word.encode("utf-8", "replace"))
-    if (
-        _LEVEL.fullmatch(word)
-        and document.level
-        and level == b'"log.level":"%b",' % document.level.encode()
-    ):
+    if _LEVEL.fullmatch(word) and document.level and level == document.level:
         rest = after.lstrip(" ")
     return rest or message
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shipper.deliver.sender import Senders
+from shipper.wire.builder import Built
 from shipper.wire.state import SourceRow
 from shipper.wire.vitals import Vital
 
@@ -36,9 +37,9 @@ class VitalsPart:
     entries: Sequence[Entry]
     documents: Sequence[Vital]
 
-    def build(self) -> Sequence[bytes]:
+    def build(self) -> Built:
         """One item each."""
-        return [document.build() for document in self.documents]
+        return Built(b"".join([one.build() for one in self.documents]), len(self.documents))
 
     def build_plain(self, item: int) -> None:
         """There is no plainer form of one."""

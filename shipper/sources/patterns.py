@@ -41,6 +41,11 @@ class Scanner:
         for segments in self._patterns:
             yield from self._walk("/", segments)
 
+    def matches(self, path: str) -> bool:
+        """Whether a pattern names `path`, whatever is there now."""
+        names = path.split("/")[1:]
+        return any(_matches(segments, names) for segments in self._patterns)
+
     def _walk(
         self, folder: str, segments: Sequence[Segment]
     ) -> Iterator[tuple[str, os.stat_result]]:
@@ -90,6 +95,20 @@ class Scanner:
         except OSError as error:
             self._on_error(folder, error)
             return []
+
+
+def _matches(segments: Sequence[Segment], names: Sequence[str]) -> bool:
+    if not segments or not names:
+        return not segments and not names
+    first = segments[0]
+    if first == _ANY_DEPTH:
+        deeper = not names[0].startswith(".") and len(names) > 1
+        return _matches(segments[1:], names) or (deeper and _matches(segments, names[1:]))
+    if isinstance(first, str):
+        is_named = first == names[0]
+    else:
+        is_named = first.fullmatch(names[0]) is not None
+    return is_named and _matches(segments[1:], names[1:])
 
 
 def _file_id(found: os.stat_result) -> FileId:

@@ -8,16 +8,22 @@ given out. It must never forget a file that still has unread bytes without decla
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from shipper.ports import Clock
+from shipper.sources.part import LogPart
 from shipper.sources.patterns import Scanner
 from shipper.sources.rotation import FileId, Found, find_path, find_rotated
-from shipper.sources.source import LogPart, ReplacedError, Source, open_file
-from shipper.wire.record import RecordBuilder
+from shipper.sources.source import ReplacedError, Source, open_file
+from shipper.sources.watch import PARTIAL_IDLE_SECONDS, Watch
+from shipper.wire.builder import RecordBuilder
+from shipper.wire.framing import Framed
+from shipper.wire.records import Records
 from shipper.wire.state import (
     FINGERPRINT_BYTES,
     Checkpoint,
@@ -30,9 +36,9 @@ from shipper.wire.state import (
     fingerprint,
 )
 from shipper.wire.times import NANOS_PER_SECOND, format_time, parse_time
+from shipper.wire.transforms import Drop
+from shipper.wire.vitals import Vital
 
-PARTIAL_IDLE_SECONDS: Final = 5.0
-"""A last line without newline is sent once its file was quiet for so long."""
 _ROTATED_PARTIAL_IDLE_SECONDS: Final = 1.0
 DELETED_QUIET_SECONDS: Final = 60.0
 RENAMED_QUIET_SECONDS: Final = 300.0
@@ -69,6 +75,9 @@ class TailPorts:
     on_row: Callable[[SourceRow], None]
     """A row is durable: tell the centre."""
     on_gap: Callable[[Gap], None]
+    make_drop: Callable[[SourceRow, Drop], Vital]
+    take_number: Callable[[], int]
+    """A source's number that was never given."""
 
 
 class Tail:
@@ -76,7 +85,7 @@ class Tail:
 
     def __init__(
         self,
-        patterns: Sequence[str],
+        watches: Sequence[Watch],
         ports: TailPorts,
         *,
         excluded: frozenset[FileId] = frozenset(),
@@ -84,7 +93,17 @@ class Tail:
     ) -> None:
         """`excluded`: folders that hold no logs, such as the shipper's own state."""
         self._ports = ports
-        self._scanner = Scanner(patterns, excluded=excluded, on_error=self._note_unreadable)
+        self._scanners = [
+            (
+                watch,
+                Scanner(
+                    watch.patterns,
+                    excluded=frozenset() if watch.segments else excluded,
+                    on_error=self._note_unreadable,
+                ),
+            )
+            for watch in watches
+        ]
         self._open_files_limit = open_files_limit
         self._sources: dict[int, Source] = {}
         self._by_file: dict[FileId, Source] = {}
@@ -94,7 +113,6 @@ class Tail:
         """Looked at since the last `_queue_seen`."""
         self._last_at_path: dict[str, Source] = {}
         self._unreadable: dict[str, str] = {}
-        self._next_source = 0
         self._draining = False
         self._left_out = False
         """Whether a file waits because too many others are open."""
@@ -111,12 +129,12 @@ class Tail:
 
     def load(self, journal: Journal, checkpoint: Checkpoint) -> None:
         """Know again what earlier runs followed."""
-        self._next_source = journal.next_source
         for number, rows in sorted(journal.rows.items()):
-            if number in journal.closed:
+            if number in journal.closed or rows[0].kind == "journald":
                 continue
             progress = checkpoint.sources.get(number) or Progress(acked=0, size=0)
             source = Source(rows, cuts=journal.cuts.get(number, ()), progress=progress)
+            source.watch = self._watch_of(source)
             before = self._by_file.get(source.file_id)
             if before is not None:  # an earlier run saw it truncated, and died before all was said
                 self._declare_lost(
@@ -132,19 +150,20 @@ class Tail:
         known_unreadable, self._unreadable = self._unreadable, {}
         self._left_out = False
         seen: set[FileId] = set()
-        new: list[Found] = []
-        for path, stat in self._scanner.scan():
-            file_id = (stat.st_dev, stat.st_ino)
-            if file_id in seen:
-                continue
-            seen.add(file_id)
-            source = self._by_file.get(file_id)
-            if source is None:
-                new.append(Found(path, stat, path))
-            else:
-                source.path = path
-                source.missing_at = None
-                self._note_stat(source, stat)
+        new: list[tuple[Watch, Found]] = []
+        for watch, scanner in self._scanners:
+            for path, stat in scanner.scan():
+                file_id = (stat.st_dev, stat.st_ino)
+                if file_id in seen:
+                    continue
+                seen.add(file_id)
+                source = self._by_file.get(file_id)
+                if source is None:
+                    new.append((watch, Found(path, stat, path)))
+                else:
+                    source.path = path
+                    source.missing_at = None
+                    self._note_stat(source, stat)
         for source in [s for s in self._by_file.values() if s.file_id not in seen]:
             self._look_for(source)
         self._queue_seen()
@@ -231,6 +250,7 @@ class Tail:
             and source.is_settled
             and source.published_rows >= len(source.rows)
             and not source.unpublished_gaps
+            and (source.is_removed or source.watch is None or source.watch.segments is None)
         ]
         self._ports.journal.append(
             [Closed(source=source.number, end=source.offset) for source in settled]
@@ -240,6 +260,34 @@ class Tail:
             if self._last_at_path.get(source.first_path) is source:
                 del self._last_at_path[source.first_path]
         return settled
+
+    def end_sealed(self) -> bool:
+        """Read no more of spool segments that were shipped whole; whether there were some."""
+        found = False
+        for source in list(self._sources.values()):
+            segments = None if source.watch is None else source.watch.segments
+            if segments is None or source.ended or not source.is_verified:
+                continue
+            if source.has_unread or source.has_partial or not source.is_settled:
+                continue
+            path = Path(source.path)
+            if segments.is_sealed(path) and source.offset >= segments.committed_bytes(path):
+                self._end(source)
+                found = True
+        return found
+
+    def remove_ended(self) -> None:
+        """Remove the segments that ended: call it once a checkpoint that says so is on the disk.
+
+        Raises:
+            StateError: the folder refuses it; they are asked for again.
+        """
+        for source in self._sources.values():
+            segments = None if source.watch is None else source.watch.segments
+            if segments is None or source.is_removed or not (source.ended and source.is_settled):
+                continue
+            segments.remove(Path(source.path))
+            source.is_removed = True
 
     def close(self) -> None:
         """Let go of every descriptor."""
@@ -288,10 +336,12 @@ class Tail:
             return  # moved again: the next rescan looks again
         self._note_stat(source, stat)
 
-    def _missed_successors(self, new: Sequence[Found], seen: set[FileId]) -> list[Found]:
+    def _missed_successors(
+        self, new: Sequence[tuple[Watch, Found]], seen: set[FileId]
+    ) -> list[tuple[Watch, Found]]:
         """Files that had a followed path and were rotated away between two looks at it."""
-        missed: list[Found] = []
-        for file in new:
+        missed: list[tuple[Watch, Found]] = []
+        for watch, file in new:
             before = self._last_at_path.get(file.path)
             if before is None:
                 continue
@@ -300,18 +350,19 @@ class Tail:
             for rotated in find_rotated(file.path, since):
                 if rotated.file_id not in self._by_file and rotated.file_id not in seen:
                     seen.add(rotated.file_id)
-                    missed.append(rotated)
+                    missed.append((watch, rotated))
         return missed
 
-    def _start(self, files: Sequence[Found]) -> None:
+    def _start(self, files: Sequence[tuple[Watch, Found]]) -> None:
         """Follow new files; their rows are durable when this returns."""
         opened: list[tuple[Source, Found, int]] = []
         files = sorted(
-            (file for file in files if file.stat.st_size), key=lambda file: file.stat.st_mtime_ns
+            ((watch, file) for watch, file in files if file.stat.st_size),
+            key=lambda watched: watched[1].stat.st_mtime_ns,
         )
         try:
-            for file in files[: self._make_room(len(files))]:
-                started = self._open_new(file, self._next_source + len(opened))
+            for watch, file in files[: self._make_room(len(files))]:
+                started = self._open_new(watch, file)
                 if started is not None:
                     opened.append(started)
             self._ports.journal.append([source.rows[0] for source, _, _ in opened])
@@ -319,7 +370,6 @@ class Tail:
             for _, _, descriptor in opened:
                 os.close(descriptor)
             raise
-        self._next_source += len(opened)
         for source, file, descriptor in opened:
             self._add(source)
             source.path = file.path
@@ -330,7 +380,7 @@ class Tail:
             self._note_ready(source)
             self._ports.on_row(source.rows[0])
 
-    def _open_new(self, file: Found, number: int) -> tuple[Source, Found, int] | None:
+    def _open_new(self, watch: Watch, file: Found) -> tuple[Source, Found, int] | None:
         """A source for a file that has a first byte to know it by; None: not now."""
         try:
             descriptor = open_file(file.path)
@@ -342,6 +392,8 @@ class Tail:
         try:
             stat = os.fstat(descriptor)
             head = os.pread(descriptor, FINGERPRINT_BYTES, 0)
+            if watch.segments is not None:
+                head = head[: watch.segments.committed_bytes(Path(file.path))]
         except OSError as error:
             os.close(descriptor)
             self._note_unreadable(file.path, error)
@@ -349,24 +401,45 @@ class Tail:
         if (stat.st_dev, stat.st_ino) != file.file_id or not head:
             os.close(descriptor)  # replaced since: the next rescan sees what it is now
             return None
-        row = self._make_row(number, file.first_path, file.file_id, head, 0)
-        return Source([row]), Found(file.path, stat, file.first_path), descriptor
+        row = self._make_row(
+            SourceRow(
+                source=self._ports.take_number(),
+                path=file.first_path,
+                device=file.file_id[0],
+                inode=file.file_id[1],
+                fingerprint="",
+                fingerprint_bytes=0,
+                day="",
+                from_offset=0,
+                at="",
+                kind=watch.kind,
+                name=watch.name,
+            ),
+            head,
+            0,
+        )
+        source = Source([row])
+        source.watch = watch
+        return source, Found(file.path, stat, file.first_path), descriptor
 
-    def _make_row(
-        self, number: int, path: str, file_id: FileId, head: bytes, from_offset: int
-    ) -> SourceRow:
+    def _make_row(self, like: SourceRow, head: bytes, from_offset: int) -> SourceRow:
         now = format_time(self._ports.clock.now_nanos())
-        return SourceRow(
-            source=number,
-            path=path,
-            device=file_id[0],
-            inode=file_id[1],
+        return dataclasses.replace(
+            like,
             fingerprint=fingerprint(head),
             fingerprint_bytes=len(head),
             day=now[:10],
             from_offset=from_offset,
             at=now,
         )
+
+    def _watch_of(self, source: Source) -> Watch | None:
+        """What a source of an earlier run is followed for now."""
+        alike = [watch for watch, _ in self._scanners if watch.kind == source.kind]
+        for watch, scanner in self._scanners:
+            if watch in alike and scanner.matches(source.first_path):
+                return watch
+        return alike[0] if alike else None
 
     def _note_unreadable(self, path: str, error: OSError) -> None:
         self._unreadable[path] = error.strerror or str(error)
@@ -380,7 +453,7 @@ class Tail:
                     return None  # the next rescan tries again
                 source.open()
             self._renew_day(source)
-            records = source.read()
+            framed = source.read()
         except ReplacedError as error:
             self._end_replaced(source, str(error))
             return None
@@ -391,10 +464,26 @@ class Tail:
             source.error = str(error)
             return None
         source.error = ""
-        if not records:
-            return None
-        start, end, tail = source.take(records)
+        return None if framed is None else self._take(source, framed)
+
+    def _take(self, source: Source, framed: Framed) -> LogPart:
+        """A part of what was read, once the rules have looked at it."""
+        start, end, tail = source.take(framed)
         row, _ = source.row_at(start)
+        records = Records(data=framed.data, start=start, lengths=framed.lengths)
+        drops: Sequence[Drop] = ()
+        transform = source.transform
+        if transform is not None:
+            now = self._ports.clock.monotonic()
+            kept = transform.apply(records.split(), start, now)
+            drops = kept.drops
+            records = Records(
+                data=b"".join(kept.records),
+                start=start,
+                lengths=list(map(len, kept.records)),
+                offsets=kept.offsets,
+                masked=kept.masked,
+            )
         return LogPart(
             source=source.number,
             start=start,
@@ -403,6 +492,8 @@ class Tail:
             records=records,
             read_at_nanos=self._ports.clock.now_nanos(),
             builder=source.builder(row, self._ports.make_builder),
+            drops=[self._ports.make_drop(row, drop) for drop in drops],
+            dropped_bytes=sum(drop.end - drop.start for drop in drops),
         )
 
     def _renew_day(self, source: Source) -> None:
@@ -416,9 +507,7 @@ class Tail:
         from_offset = max(source.offset, source.adopted_size)
         if today <= last.day or from_offset <= last.from_offset:
             return
-        row = self._make_row(
-            source.number, source.first_path, source.file_id, source.read_head(), from_offset
-        )
+        row = self._make_row(source.rows[-1], source.read_head(), from_offset)
         self._ports.journal.append([row])
         source.rows.append(row)
         self._ports.on_row(row)
@@ -429,7 +518,11 @@ class Tail:
         quiet = now - source.grown_at
         if source.missing_at is not None and quiet >= _ROTATED_PARTIAL_IDLE_SECONDS:
             return True
-        return self._draining or quiet >= PARTIAL_IDLE_SECONDS
+        if self._draining or source.watch is None:
+            return self._draining or quiet >= PARTIAL_IDLE_SECONDS
+        if source.watch.segments is not None and source.watch.segments.is_sealed(Path(source.path)):
+            return True  # standard input ended without a line feed
+        return quiet >= source.watch.partial_seconds
 
     # ---- letting go
 
@@ -470,6 +563,11 @@ class Tail:
 
     def _end_vanished(self, source: Source) -> None:
         """It was deleted while no descriptor held it."""
+        if source.watch is not None and source.watch.segments is not None:
+            source.is_removed = True  # by us, who died before that was written down
+            if source.size <= source.offset:
+                self._end(source)
+                return
         if not source.is_verified:
             self._declare_lost(source, source.size, "removed while the shipper was not running")
         elif source.size > source.offset:
@@ -486,7 +584,8 @@ class Tail:
         except OSError:
             return
         if source.missing_at is None and (stat.st_dev, stat.st_ino) == source.file_id:
-            self._start([Found(source.path, stat, source.path)])
+            watch = source.watch or self._scanners[0][0]
+            self._start([(watch, Found(source.path, stat, source.path))])
 
     def _declare_lost(self, source: Source, end: int, reason: str) -> None:
         source.unpublished_gaps += 1

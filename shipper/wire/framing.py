@@ -9,12 +9,39 @@ crash is the same record. It must never decode, and never look at a clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from itertools import accumulate
+from typing import Final, NamedTuple, Protocol
 
 RECORD_LIMIT_BYTES: Final = 1 << 20
 """A longer line is sliced: OpenSearch takes it, but one line must not be a whole bulk body."""
 
 _UTF8_SEQUENCE_LIMIT: Final = 4
+
+
+class Framer(Protocol):
+    """Cuts a chunk into records, as `frame` does."""
+
+    def __call__(self, chunk: bytes, /, *, final: bool = False) -> list[bytes]:
+        """The records from the first byte on; `final`: nothing follows the chunk."""
+
+
+class Framed(NamedTuple):
+    """The framed part of a chunk."""
+
+    data: bytes
+    lengths: Sequence[int] | None
+    """Of each record; None: each is a line with its line feed."""
+
+    def starting_before(self, limit: int) -> Framed:
+        """The records that start less than `limit` (≥ 1) bytes after the first one's start."""
+        if self.lengths is None:
+            return Framed(self.data[: self.data.index(b"\n", limit - 1) + 1], None)
+        ends = accumulate(self.lengths)
+        count = sum(
+            1 for end, length in zip(ends, self.lengths, strict=True) if end - length < limit
+        )
+        lengths = self.lengths[:count]
+        return Framed(self.data[: sum(lengths)], lengths)
 
 
 def frame(chunk: bytes, *, final: bool = False, limit: int = RECORD_LIMIT_BYTES) -> list[bytes]:
@@ -40,21 +67,29 @@ def frame(chunk: bytes, *, final: bool = False, limit: int = RECORD_LIMIT_BYTES)
     return records
 
 
-def frame_with_cuts(chunk: bytes, offset: int, cuts: Sequence[int]) -> list[bytes]:
-    """`frame` of a chunk that stands at `offset` of a file in which records end at `cuts` too.
+def frame_chunk(
+    chunk: bytes, offset: int, cuts: Sequence[int] = (), framer: Framer | None = None
+) -> Framed | None:
+    """What is framed of a chunk that stands at `offset` of a file; None: not one record.
 
-    A cut is where a record was sent before its newline was there; `cuts` ascend.
+    `framer` is `frame` unless a source has another. Records end at `cuts` too, which ascend: there
+    one was sent before it was known to have ended.
     """
+    cuts = [cut for cut in cuts if offset < cut <= offset + len(chunk)]
+    if framer is None and not cuts and len(chunk) <= RECORD_LIMIT_BYTES:
+        end = chunk.rfind(b"\n") + 1
+        return Framed(chunk[:end], None) if end else None
+    framer = framer or frame
     records: list[bytes] = []
     start = 0
     for cut in cuts:
-        end = cut - offset
-        if end > len(chunk):
-            break
-        if end > start:
-            records += frame(chunk[start:end], final=True)
-            start = end
-    return records + frame(chunk[start:])
+        records += framer(chunk[start : cut - offset], final=True)
+        start = cut - offset
+    records += framer(chunk[start:])
+    if not records:
+        return None
+    lengths = list(map(len, records))
+    return Framed(chunk[: sum(lengths)], lengths)
 
 
 def slice_line(line: bytes, limit: int) -> list[bytes]:

@@ -27,7 +27,7 @@ from shipper.wire.times import (
 )
 
 _MONTH_NAMES: Final = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
-_MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES.split(), start=1)}
+MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES.split(), start=1)}
 _WEEKDAYS: Final = frozenset(b"Mon Tue Wed Thu Fri Sat Sun".split())
 
 # "time":"2026-…" in a JSON line, within its first bytes; the first key that the line has counts
@@ -69,7 +69,7 @@ def find_line_time(line: bytes, read_at_nanos: int) -> int | None:
     first = line[:1]
     if first == b"{":
         return _json_nanos(line)
-    if line[:3] in _MONTHS and (match := _SYSLOG.match(line)) is not None:
+    if line[:3] in MONTHS and (match := _SYSLOG.match(line)) is not None:
         return _syslog_nanos(match, read_at_nanos)
     at = 1 if first == b"[" else 0
     match = ISO_TIME.match(line, at)
@@ -87,7 +87,8 @@ class LineTimes:
 
     def __init__(self) -> None:
         self._read_at_nanos = -1
-        self._read_day = -1
+        self.read_day = -1
+        """The day of reading, in days since 1970: what a year that is not written depends on."""
         self._days: dict[bytes, bytes] = {}
         """`YYYY-MM-DD` by the bytes that say the day; empty: it needs a closer look."""
         self._seconds: dict[bytes, bytes] = {}
@@ -96,8 +97,8 @@ class LineTimes:
     def begin(self, read_at_nanos: int) -> None:
         """Call it before a chunk: a year that is not written depends on the day of reading."""
         read_day = read_at_nanos // (NANOS_PER_SECOND * SECONDS_PER_DAY)
-        if read_day != self._read_day or len(self._seconds) + len(self._days) > _CACHE_LIMIT:
-            self._read_day = read_day
+        if read_day != self.read_day or len(self._seconds) + len(self._days) > _CACHE_LIMIT:
+            self.read_day = read_day
             self._seconds = {}
             self._days = {}
         self._read_at_nanos = read_at_nanos
@@ -111,7 +112,7 @@ class LineTimes:
             said_day, clock, fraction = match.groups()
             day = self._days.get(said_day)
             if day is None:
-                day = self._learn_day(said_day)
+                day = self.day_text(said_day)
             text = _join(day, clock, fraction)
         if text == _UNKNOWN:
             return _time_text(find_line_time(line, self._read_at_nanos))
@@ -120,7 +121,7 @@ class LineTimes:
     def _find_other(self, line: bytes) -> bytes | None:
         """The time of a line that does not begin with a plain ISO 8601 time."""
         start, first = line[:3], line[:1]
-        if start in _MONTHS:
+        if start in MONTHS:
             return self._find_second(line, 0, _SYSLOG_BYTES, self._find_syslog)
         if (line[1:4] if first == b"[" else start) in _WEEKDAYS:
             return self._find_asctime(line)
@@ -132,11 +133,13 @@ class LineTimes:
             at = 1 if first == b"[" else 0
             if line[at + 4 : at + 5] != b"-":
                 at = line.find(b"[", 0, _ACCESS_WITHIN_BYTES)
-                return None if at < 0 else self._find_second(line, at, _ACCESS_BYTES, _find_access)
+                if at < 0 or line[at + 3 : at + 4] != b"/":
+                    return None
+                return self._find_second(line, at, _ACCESS_BYTES, _find_access)
         match = _PLAIN_ISO.match(line, at)
         if match is None:
             return _UNKNOWN
-        return _join(self._learn_day(match[1]), match[2], match[3])
+        return _join(self.day_text(match[1]), match[2], match[3])
 
     def _find_second(
         self, line: bytes, at: int, size: int, find: Callable[[bytes], bytes | None]
@@ -152,16 +155,17 @@ class LineTimes:
 
     def _find_syslog(self, line: bytes) -> bytes:
         match = _PLAIN_SYSLOG.match(line)
-        return _UNKNOWN if match is None else _join(self._learn_day(match[1]), match[2], None)
+        return _UNKNOWN if match is None else _join(self.day_text(match[1]), match[2], None)
 
     def _find_asctime(self, line: bytes) -> bytes:
         match = _PLAIN_ASCTIME.match(line)
         if match is None:
             return _UNKNOWN
         month_day, clock, fraction, year = match.groups()
-        return _join(self._learn_day(b"%b %b" % (month_day, year)), clock, fraction)
+        return _join(self.day_text(b"%b %b" % (month_day, year)), clock, fraction)
 
-    def _learn_day(self, said_day: bytes) -> bytes:
+    def day_text(self, said_day: bytes) -> bytes:
+        """`YYYY-MM-DD` of the bytes that say a day; empty: it needs a closer look."""
         day = self._days.get(said_day)
         if day is None:
             day = self._days[said_day] = _day_text(said_day, self._read_at_nanos)
@@ -219,7 +223,7 @@ def _json_nanos(line: bytes) -> int | None:
 
 
 def _asctime_nanos(match: re.Match[bytes]) -> int | None:
-    month = _MONTHS.get(match[1])
+    month = MONTHS.get(match[1])
     if month is None:
         return None
     day, hour, minute, second, year = (int(part) for part in match.group(2, 3, 4, 5, 7))
@@ -228,7 +232,7 @@ def _asctime_nanos(match: re.Match[bytes]) -> int | None:
 
 
 def _access_nanos(match: re.Match[bytes]) -> int | None:
-    month = _MONTHS.get(match[2])
+    month = MONTHS.get(match[2])
     if month is None:
         return None
     day, year, hour, minute, second = (int(part) for part in match.group(1, 3, 4, 5, 6))
@@ -237,7 +241,7 @@ def _access_nanos(match: re.Match[bytes]) -> int | None:
 
 
 def _syslog_nanos(match: re.Match[bytes], read_at_nanos: int) -> int | None:
-    month = _MONTHS[match[1]]
+    month = MONTHS[match[1]]
     day, hour, minute, second = (int(part) for part in match.group(2, 3, 4, 5))
     latest = read_at_nanos + SECONDS_PER_DAY * NANOS_PER_SECOND
     year = dt.datetime.fromtimestamp(latest // NANOS_PER_SECOND, tz=dt.UTC).year

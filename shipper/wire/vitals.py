@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from shipper.wire.record import Identity, build_document
 from shipper.wire.state import SourceRow
+from shipper.wire.transforms import Drop
 
 DATASET: Final = "afterimage.vitals"
 
@@ -43,24 +44,29 @@ class VitalsWriter:
 
     def source(self, row: SourceRow, at: str) -> Vital:
         """A source row as a document; the same each time it is made, but for `event.created`."""
-        fields = self._fields(row.at, "source", f"following {show_path(row.path)}")
+        fields = self._fields(row.at, "source", f"following {show_row(row)}")
         fields["event.created"] = at
         fields |= {
             "afterimage.source": row.source,
-            "log.file.path": show_path(row.path),
+            "log.file.path": show_row(row),
             "log.file.inode": str(row.inode),
             "log.file.device": str(row.device),
             "afterimage.fingerprint": row.fingerprint,
             "afterimage.fingerprint_bytes": row.fingerprint_bytes,
             "afterimage.day": row.day,
             "afterimage.from_offset": row.from_offset,
+            "afterimage.kind": row.kind,
         }
+        if row.name:
+            fields["afterimage.name"] = row.name
         return Vital(f"{self._stream}-v-source-{row.source}-{row.from_offset}", fields)
 
     def heartbeat(
         self, at: str, counters: Mapping[str, int], sources: Sequence[Mapping[str, int]]
     ) -> Vital:
-        """How far each source that moved is: `{source, read, acked, size}`."""
+        """How far each source that moved is: `{source, read, acked, size}`, and `dropped` and
+        `dead_lettered` bytes where there are any.
+        """
         return self._next(at, "heartbeat", "shipper is alive", _counts(counters, sources))
 
     def gap(
@@ -76,6 +82,20 @@ class VitalsWriter:
         if source is not None:
             facts["afterimage.source"] = source
         return self._next(at, "gap", f"gap in {show_path(path)}: {reason}", facts)
+
+    def drop(self, at: str, *, source: int, path: str, drop: Drop) -> Vital:
+        """Bytes that a rule kept from being shipped; the same id whenever they are read again."""
+        records = "1 record" if drop.count == 1 else f"{drop.count} records"
+        fields = self._fields(at, "drop", f"dropped {records} of {path}: {drop.reason}")
+        fields |= {
+            "log.file.path": path,
+            "afterimage.source": source,
+            "afterimage.from": drop.start,
+            "afterimage.to": drop.end,
+            "afterimage.count": drop.count,
+            "afterimage.reason": drop.reason,
+        }
+        return Vital(f"{self._stream}-v-drop-{source}-{drop.start}-{drop.end}", fields)
 
     def closing(
         self,
@@ -110,6 +130,11 @@ class VitalsWriter:
 def show_path(path: str) -> str:
     r"""A path as a document can carry it: bytes that are no UTF-8 as `\xff`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def show_row(row: SourceRow) -> str:
+    """What the documents of a row say as its path: its name, where it has one."""
+    return row.name or show_path(row.path)
 
 
 def _counts(counters: Mapping[str, int], sources: Sequence[Mapping[str, int]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from forensics.ledger.model import InstanceState
 from forensics.quarantine.model import Mode
 from forensics.quarantine.result import Outcome
 from forensics.report.write import RENDERINGS
-from shipper.wire import record
+from shipper.wire import levels
 from tests.forensics.findings.observed import observe
 from tests.forensics.report.models import build_model
 
@@ -174,7 +174,7 @@ def test_choices_on_the_command_line_are_the_values_behind_them() -> None:
     mode = next(p for p in COMMANDS["quarantine"].params if p.name == "mode")
 
     assert {str(state) for state in InstanceState} == set(STATES)
-    assert record.LEVELS == LEVELS
+    assert levels.LEVELS == LEVELS
     assert isinstance(mode.type, click.Choice)
     assert {str(mode) for mode in Mode} == set(mode.type.choices)
     assert {"html", "md"} == set(RENDERINGS)

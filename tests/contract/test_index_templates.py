@@ -35,14 +35,10 @@ from forensics.ledger.lifecycle import to_document
 from forensics.ledger.model import LifecycleEvent
 from forensics.store.documents import split_words
 from shipper.birth import read_birth_facts
+from shipper.wire.builder import RecordBuilder
 from shipper.wire.framing import frame
-from shipper.wire.record import (
-    IDENTITY_FIELDS,
-    Identity,
-    RecordBuilder,
-    build_document,
-    index_name,
-)
+from shipper.wire.record import IDENTITY_FIELDS, Identity, build_document, index_name
+from shipper.wire.records import Records
 from shipper.wire.state import SourceRow
 from shipper.wire.times import parse_time
 from shipper.wire.vitals import VitalsWriter
@@ -78,7 +74,7 @@ def built_items(family: str) -> bytes:
             index=index_name("logs", parse_time(AT)),
         )
         lines = frame(b"2026-01-03 12:00:00 ERROR failed\n\xff not UTF-8\nquiet\n")
-        return b"".join(builder.build(lines, 0, parse_time(AT)))
+        return builder.build(Records.of(lines, 0), parse_time(AT)).body
     if family == "lifecycle":
         event = LifecycleEvent(
             at=AT, instance_id="i-0a", action="snapshot", message="taken", origin="quarantine",

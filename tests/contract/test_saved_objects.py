@@ -11,8 +11,10 @@ import pytest
 
 from dashboards.fields import FAMILIES, load_fields
 from dashboards.saved_objects import FILE, build_saved_objects, render_saved_objects
+from shipper.wire.builder import RecordBuilder, split_items
 from shipper.wire.framing import frame
-from shipper.wire.record import Identity, RecordBuilder, build_document
+from shipper.wire.record import Identity, build_document
+from shipper.wire.records import Records
 from shipper.wire.times import parse_time
 
 AT = "2026-01-03T12:00:00.000000000Z"
@@ -174,7 +176,7 @@ def example_items() -> Iterator[bytes]:
             index="afterimage-logs-2026.01.03",
         )
         lines = f"2026-01-03 1{number}:00:00 ERROR failed\nquiet\n".encode()
-        yield from builder.build(frame(lines), 0, parse_time(AT))
+        yield from split_items(builder.build(Records.of(frame(lines), 0), parse_time(AT)).body)
         at = f"2026-01-03T12:0{number}:00.000000000Z"
         common = {"@timestamp": at, "event.created": at, **identity.as_fields()}
         action = {"event.action": "heartbeat", "afterimage.stream": stream, "message": "alive"}

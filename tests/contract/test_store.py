@@ -20,8 +20,10 @@ import pytest
 from forensics.collect.server import open_collector
 from forensics.store.open import open_store
 from forensics.store.protocol import Cursor, Document, Query, Store
+from shipper.wire.builder import RecordBuilder
 from shipper.wire.framing import frame
-from shipper.wire.record import Family, Identity, RecordBuilder, build_document
+from shipper.wire.record import Family, Identity, build_document
+from shipper.wire.records import Records
 from shipper.wire.times import LATEST, NANOS_PER_SECOND, format_time, parse_time
 
 DAY = "2026-01-03"
@@ -116,7 +118,7 @@ def log_items(
         index=INDEX,
     )
     records = frame("".join(f"{line}\n" for line in lines).encode())
-    return b"".join(builder.build(records, offset, parse_time(read_at or at(3000))))
+    return builder.build(Records.of(records, offset), parse_time(read_at or at(3000))).body
 
 
 def vitals_item(
@@ -208,7 +210,7 @@ async def test_a_record_comes_back_as_the_bytes_it_was(loaded: LoadedStore) -> N
     builder = RecordBuilder(
         identity=Identity(instance_id="i-0a"), stream=STREAM_A, source=1, path="/x", index=INDEX
     )
-    await loaded.load(b"".join(builder.build(frame(chunk), 0, parse_time(at(0)))))
+    await loaded.load(builder.build(Records.of(frame(chunk), 0), parse_time(at(0))).body)
     found = [d async for page in loaded.store.source_records(STREAM_A, 1) for d in page]
     assert chunk == b"".join(document.raw_bytes() for document in found)
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from forensics.store.documents import parse_document
 from forensics.store.sqlite_schema import open_for_writing
 from forensics.store.sqlite_write import NewDocument, insert
+from shipper.wire.builder import RecordBuilder, split_items
 from shipper.wire.framing import frame
-from shipper.wire.record import Identity, RecordBuilder, build_document, index_name
+from shipper.wire.record import Identity, build_document, index_name
+from shipper.wire.records import Records
 from shipper.wire.times import NANOS_PER_SECOND, format_time, parse_time
 
 DEAD = "i-0dead000000000001"
@@ -43,7 +45,9 @@ def log_items(
         stream=stream, source=source, path=path, index=index_name("logs", BEGIN),
     )  # fmt: skip
     records = frame("".join(f"{one}\n" for one in lines).encode())
-    return builder.build(records, offset, BEGIN + 7_300 * NANOS_PER_SECOND)
+    return split_items(
+        builder.build(Records.of(records, offset), BEGIN + 7_300 * NANOS_PER_SECOND).body
+    )
 
 
 def vitals(action: str, second: float, instance: str, stream: str, **more: object) -> bytes:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from forensics.collect.writer import Writer
+from shipper.wire.builder import RecordBuilder, split_items
 from shipper.wire.framing import frame
-from shipper.wire.record import Identity, RecordBuilder
+from shipper.wire.record import Identity
+from shipper.wire.records import Records
 from shipper.wire.state import SourceRow
 from shipper.wire.times import NANOS_PER_SECOND, format_time, parse_time
 from shipper.wire.vitals import VitalsWriter
@@ -102,7 +104,7 @@ class StoreFile:
             path=path,
             index="afterimage-logs-2026.01.03",
         )
-        items = builder.build(frame(content, final=True), 0, parse_time(at(45)))
+        items = split_items(builder.build(Records.of(frame(content, final=True), 0), parse_time(at(45))).body)
         kept = [item for number, item in enumerate(items) if number not in left_out]
         end = (
             vitals.closing(at(60), reason="SIGTERM", counters=counters, sources=told)

@@ -8,8 +8,10 @@ from pathlib import Path
 from forensics.collect.bulk import parse_bulk
 from forensics.store.sqlite_schema import open_for_writing
 from forensics.store.sqlite_write import insert
+from shipper.wire.builder import RecordBuilder
 from shipper.wire.framing import frame
-from shipper.wire.record import Identity, RecordBuilder
+from shipper.wire.record import Identity
+from shipper.wire.records import Records
 from shipper.wire.times import format_time, parse_time
 
 START = parse_time("2026-01-03T12:00:00Z")
@@ -28,7 +30,7 @@ def lines(count: int, *, instance: str = "i-0a", stream: str = STREAM, text: str
         path="/var/log/app.log",
         index="afterimage-logs-2026.01.03",
     )
-    return b"".join(builder.build(frame(content.encode()), 0, START))
+    return builder.build(Records.of(frame(content.encode()), 0), START).body
 
 
 def fill(path: Path, count: int) -> None:

@@ -18,8 +18,10 @@ from forensics.errors import ForensicsError, PartialResultError, RefusedError
 from forensics.store.opensearch import OpenSearchStore
 from forensics.store.opensearch_query import build_search
 from forensics.store.protocol import Cursor, Document, Query
+from shipper.wire.builder import RecordBuilder
 from shipper.wire.framing import frame
-from shipper.wire.record import Identity, RecordBuilder
+from shipper.wire.record import Identity
+from shipper.wire.records import Records
 from shipper.wire.times import EARLIEST, LATEST, parse_time
 
 pytestmark = [pytest.mark.opensearch, pytest.mark.slow]
@@ -82,7 +84,7 @@ def record_items(
         path="/x",
         index=INDEX,
     )
-    return b"".join(builder.build(frame(data), 0, parse_time(AT)))
+    return builder.build(Records.of(frame(data), 0), parse_time(AT)).body
 
 
 async def walk(store: OpenSearchStore, limit: int, *, backward: bool) -> list[Document]:

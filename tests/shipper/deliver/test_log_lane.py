@@ -10,8 +10,10 @@ import pytest
 from shipper.deliver.log_lane import LogLane
 from shipper.deliver.sender import Senders
 from shipper.ports import CHUNK_BYTES, LONG_CHUNK_BYTES, Part
-from shipper.sources.source import LogPart
-from shipper.wire.record import Identity, RecordBuilder
+from shipper.sources.part import LogPart
+from shipper.wire.builder import RecordBuilder
+from shipper.wire.record import Identity
+from shipper.wire.records import Records
 
 BUILDER = RecordBuilder(
     identity=Identity(instance_id="i-1"),
@@ -52,7 +54,7 @@ class Backlog:
                 start=start,
                 end=self.offset,
                 tail=b"",
-                records=[b"x" * CHUNK_BYTES],
+                records=Records.of([b"x" * CHUNK_BYTES], start),
                 read_at_nanos=0,
                 builder=BUILDER,
             )

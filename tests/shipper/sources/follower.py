@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shipper.sources.source import LogPart
+from shipper.sources.part import LogPart
 from shipper.sources.tail import Gap, Tail, TailPorts
+from shipper.sources.watch import Watch
 from shipper.state_folder import StateFolder
-from shipper.wire.record import Identity, RecordBuilder, logs_index, parse_record_id, stored_bytes
+from shipper.wire.builder import RecordBuilder, split_items
+from shipper.wire.record import Identity, logs_index, parse_record_id, stored_bytes
 from shipper.wire.state import Checkpoint, SourceRow
 from shipper.wire.times import format_time, parse_time
+from shipper.wire.transforms import Drop
+from shipper.wire.vitals import Vital, VitalsWriter
 
 NOON = parse_time("2026-01-03T12:00:00Z")
 DAY_NANOS = 86_400 * 1_000_000_000
@@ -52,7 +56,7 @@ class Centre:
 
     def take(self, part: LogPart) -> None:
         """Store a part's documents; the same id twice is one document."""
-        for item in part.build():
+        for item in split_items(part.build().body):
             action, document, _ = item.split(b"\n")
             place = json.loads(action)["create"]
             self.documents[place["_index"], place["_id"]] = json.loads(document)
@@ -98,16 +102,19 @@ class Follower:
         now = format_time(self.clock.now_nanos())
         self.state = StateFolder(self._folder / "state", instance_id="i-1", now=now)
         self.tail = Tail(
-            self._patterns,
+            [Watch(patterns=self._patterns)],
             TailPorts(
                 journal=self.state,
                 clock=self.clock,
                 make_builder=self._make_builder,
                 on_row=self._on_row,
                 on_gap=self._on_gap,
+                make_drop=self._make_drop,
+                take_number=self._take_number,
             ),
             open_files_limit=self._open_files_limit,
         )
+        self._next_source = self.state.journal.next_source
         self.tail.load(self.state.journal, self.state.load_checkpoint())
 
     def _make_builder(self, row: SourceRow) -> RecordBuilder:
@@ -118,6 +125,17 @@ class Follower:
             path=row.path,
             index=logs_index(row.day),
         )
+
+    def _make_drop(self, row: SourceRow, drop: Drop) -> Vital:
+        writer = VitalsWriter(
+            identity=Identity(instance_id="i-1"), stream=self.state.stream.stream, run=1
+        )
+        at = format_time(self.clock.now_nanos())
+        return writer.drop(at, source=row.source, path=row.path, drop=drop)
+
+    def _take_number(self) -> int:
+        self._next_source += 1
+        return self._next_source - 1
 
     def _on_row(self, row: SourceRow) -> None:
         self.centre.rows.append(row)

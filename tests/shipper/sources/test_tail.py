@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipper.errors import StateError
-from shipper.sources.tail import PARTIAL_IDLE_SECONDS
+from shipper.sources.watch import PARTIAL_IDLE_SECONDS
 from shipper.wire.state import Entry
 from tests.shipper.sources.follower import DAY_NANOS, Follower
 

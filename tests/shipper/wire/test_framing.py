@@ -5,7 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.wire.framing import RECORD_LIMIT_BYTES, frame, frame_with_cuts, slice_line
+from shipper.wire.framing import RECORD_LIMIT_BYTES, frame, frame_chunk, slice_line
+from shipper.wire.records import Records
+
+
+def frame_with_cuts(chunk: bytes, offset: int, cuts: list[int]) -> list[bytes]:
+    """The records of a chunk, one by one."""
+    framed = frame_chunk(chunk, offset, cuts)
+    if framed is None:
+        return []
+    return Records(data=framed.data, start=offset, lengths=framed.lengths).split()
+
 
 pieces = st.one_of(
     st.binary(max_size=12),

@@ -1,0 +1,90 @@
+"""What every source keeps of its way, whatever it is: rows, acknowledgements, what came of it.
+
+In: rows, and what an earlier run knew. Out: the place of each record's row, and the progress that a
+checkpoint keeps. It must never count a byte as settled before the centre, or the disk, has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from shipper.sources.acks import AckedPrefix
+from shipper.sources.part import LogPart
+from shipper.statistics import Counters, count_source
+from shipper.wire.builder import RecordBuilder
+from shipper.wire.state import Progress, SourceRow
+
+
+class Followed:
+    """The n-th source of a stream. One thread's."""
+
+    def __init__(self, rows: Sequence[SourceRow], progress: Progress) -> None:
+        first = rows[0]
+        self.number = first.source
+        self.kind = first.kind
+        self.first_path = first.path
+        self.name = first.name
+        self.rows = list(rows)
+        self.offset = progress.acked
+        """Where the next record starts."""
+        self.size = progress.size
+        self.acks = AckedPrefix(
+            progress.acked, dead_lettered=progress.dead_lettered, dropped=progress.dropped
+        )
+        self.published_rows = progress.published_rows
+        self.unpublished_gaps = 0
+        self.ended = False
+        """Nothing more will be read from it."""
+        self.error = ""
+        self._builder: tuple[SourceRow, RecordBuilder] | None = None
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes that were read, over all runs."""
+        return self.offset
+
+    @property
+    def settled_bytes(self) -> int:
+        """Those that are stored, dead letters or dropped."""
+        return self.acks.position + self.acks.beyond_bytes
+
+    @property
+    def counters(self) -> Counters:
+        """What became of its bytes."""
+        acks = self.acks
+        return count_source(
+            read_bytes=self.read_bytes,
+            settled_bytes=self.settled_bytes,
+            dropped_bytes=acks.dropped + acks.beyond_dropped,
+            dead_lettered_bytes=acks.dead_lettered + acks.beyond_dead_lettered,
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was read is acknowledged."""
+        return self.acks.position >= self.offset
+
+    def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
+        """The centre has `part`, `dead_bytes` of it as dead letters."""
+        self.acks.add(
+            part.start,
+            part.end,
+            part.tail,
+            dead_lettered=dead_bytes,
+            dropped=part.dropped_bytes,
+        )
+
+    def row_at(self, offset: int) -> tuple[SourceRow, int | None]:
+        """The row of a record that starts at `offset`, and where the next row begins."""
+        following: int | None = None
+        for row in reversed(self.rows):
+            if row.from_offset <= offset:
+                return row, following
+            following = row.from_offset
+        return self.rows[0], following
+
+    def builder(self, row: SourceRow, make: Callable[[SourceRow], RecordBuilder]) -> RecordBuilder:
+        """The builder of a row's records; kept, since the next record is of the same row."""
+        if self._builder is None or self._builder[0] is not row:
+            self._builder = (row, make(row))
+        return self._builder[1]
