@@ -26,6 +26,7 @@ from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
 from shipper.errors import StateError, StateReusedError
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
+from shipper.sources.followed import SourceNumbers
 from shipper.sources.part import LogPart
 from shipper.sources.rotation import FileId
 from shipper.sources.source import Source
@@ -114,7 +115,6 @@ class Agent:
         self._run = self._state.journal.runs + 1
         self._writer = VitalsWriter(identity=identity, stream=self._stream, run=self._run)
         self._checkpoint = self._state.load_checkpoint()
-        self._next_source = self._state.journal.next_source
 
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         sender_ports = SenderPorts(
@@ -137,7 +137,7 @@ class Agent:
                 on_row=self._put_fresh,
                 on_gap=self._declare_gap,
                 make_drop=self._make_drop,
-                take_number=self._take_number,
+                numbers=SourceNumbers(self._state.journal.next_source),
             ),
             excluded=frozenset((_file_id(config.state_directory),)),
         )
@@ -517,11 +517,6 @@ class Agent:
 
     def _make_drop(self, row: SourceRow, drop: Drop) -> Vital:
         return self._writer.drop(self._now(), source=row.source, path=show_row(row), drop=drop)
-
-    def _take_number(self) -> int:
-        """A source's number; one that is taken and not used is never given again."""
-        self._next_source += 1
-        return self._next_source - 1
 
     def _now(self) -> str:
         return format_time(self._clock.now_nanos())

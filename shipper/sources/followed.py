@@ -15,6 +15,14 @@ from shipper.wire.builder import RecordBuilder
 from shipper.wire.state import Progress, SourceRow
 
 
+class SourceNumbers:
+    """The counter that all sources of a stream are numbered by."""
+
+    def __init__(self, following: int) -> None:
+        self.following = following
+        """The next one to be given; counted on once its row is durable."""
+
+
 class Followed:
     """The n-th source of a stream. One thread's."""
 

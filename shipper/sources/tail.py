@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from shipper.ports import Clock
+from shipper.sources.followed import SourceNumbers
 from shipper.sources.part import LogPart
 from shipper.sources.patterns import Scanner
 from shipper.sources.rotation import FileId, Found, find_path, find_rotated
@@ -76,8 +77,7 @@ class TailPorts:
     """A row is durable: tell the centre."""
     on_gap: Callable[[Gap], None]
     make_drop: Callable[[SourceRow, Drop], Vital]
-    take_number: Callable[[], int]
-    """A source's number that was never given."""
+    numbers: SourceNumbers
 
 
 class Tail:
@@ -362,7 +362,7 @@ class Tail:
         )
         try:
             for watch, file in files[: self._make_room(len(files))]:
-                started = self._open_new(watch, file)
+                started = self._open_new(watch, file, self._ports.numbers.following + len(opened))
                 if started is not None:
                     opened.append(started)
             self._ports.journal.append([source.rows[0] for source, _, _ in opened])
@@ -370,6 +370,7 @@ class Tail:
             for _, _, descriptor in opened:
                 os.close(descriptor)
             raise
+        self._ports.numbers.following += len(opened)
         for source, file, descriptor in opened:
             self._add(source)
             source.path = file.path
@@ -380,7 +381,9 @@ class Tail:
             self._note_ready(source)
             self._ports.on_row(source.rows[0])
 
-    def _open_new(self, watch: Watch, file: Found) -> tuple[Source, Found, int] | None:
+    def _open_new(
+        self, watch: Watch, file: Found, number: int
+    ) -> tuple[Source, Found, int] | None:
         """A source for a file that has a first byte to know it by; None: not now."""
         try:
             descriptor = open_file(file.path)
@@ -403,7 +406,7 @@ class Tail:
             return None
         row = self._make_row(
             SourceRow(
-                source=self._ports.take_number(),
+                source=number,
                 path=file.first_path,
                 device=file.file_id[0],
                 inode=file.file_id[1],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shipper.sources.followed import SourceNumbers
 from shipper.sources.part import LogPart
 from shipper.sources.tail import Gap, Tail, TailPorts
 from shipper.sources.watch import Watch
@@ -110,11 +111,10 @@ class Follower:
                 on_row=self._on_row,
                 on_gap=self._on_gap,
                 make_drop=self._make_drop,
-                take_number=self._take_number,
+                numbers=SourceNumbers(self.state.journal.next_source),
             ),
             open_files_limit=self._open_files_limit,
         )
-        self._next_source = self.state.journal.next_source
         self.tail.load(self.state.journal, self.state.load_checkpoint())
 
     def _make_builder(self, row: SourceRow) -> RecordBuilder:
@@ -132,10 +132,6 @@ class Follower:
         )
         at = format_time(self.clock.now_nanos())
         return writer.drop(at, source=row.source, path=row.path, drop=drop)
-
-    def _take_number(self) -> int:
-        self._next_source += 1
-        return self._next_source - 1
 
     def _on_row(self, row: SourceRow) -> None:
         self.centre.rows.append(row)
