@@ -6,6 +6,7 @@ holds the list.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from forensics.findings.finding import Finding
@@ -70,15 +71,18 @@ def source_document(row: PathRow) -> dict[str, Any]:
     """One source's completeness."""
     return {
         "path": row.path,
+        "kind": row.kind,
         "files": row.files,
         "sources": list(row.sources),
         "verdict": str(row.verdict),
         "stored_bytes": row.stored_bytes,
         "missing_bytes": row.missing_bytes,
-        "holes": [
-            {"source": hole.source, "start": hole.start, "end": hole.end, "reason": hole.reason}
-            for hole in row.holes
-        ],
+        "dropped_bytes": row.dropped_bytes,
+        "masked_bytes": row.masked_bytes,
+        "masked_records": row.masked_records,
+        "holes": [asdict(hole) for hole in row.holes],
+        "dropped": [asdict(drop) for drop in row.dropped],
+        "journal": asdict(row.journal) if row.journal else None,
         "problem": row.problem,
         "statement": render_source(row),
     }
@@ -95,6 +99,7 @@ def show_document(model: ReportModel, next_commands: list[str]) -> dict[str, Any
             "statement": render_completeness(model),
             "stored_bytes": model.stored_bytes,
             "missing_bytes": model.missing_bytes,
+            "dropped_bytes": model.dropped_bytes,
             "sources": [source_document(row) for row in model.completeness],
         },
         "quarantine": {

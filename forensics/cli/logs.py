@@ -132,7 +132,7 @@ async def _print_logs(
     from forensics.cli.paths import find_path, short_names
     from forensics.cli.reading import Reading
     from forensics.cli.session import opened
-    from forensics.proof.sources import load_paths
+    from forensics.proof.declared import load_paths
 
     settings = invocation.settings()
     color = invocation.use_color()

@@ -19,6 +19,7 @@ from forensics.errors import ForensicsError, NotFoundError, PartialResultError, 
 from forensics.safe_text import safe_text
 
 if TYPE_CHECKING:
+    from forensics.report.completeness import Account
     from forensics.store.protocol import Store
 
 PATHS_SCHEMA = "afterimage.paths/1"
@@ -31,9 +32,12 @@ RAW_SCHEMA = "afterimage.raw/1"
 forensics raw i-0123456789abcdef0 /var/log/app.log > app.log
 forensics raw i-0123456789abcdef0 --list
 
-PATH may be cut at the front where only one file ends so: app.log.
+PATH may be cut at the front where only one file ends so: app.log. What is no file has a name:
+forward:unix:///run/afterimage/forward.sock, journald.
 Write the bytes of a file as the instance's shipper sent them: compare them with `cmp` or
 `sha256sum`. Bytes that are not stored are left out and listed on stderr; the exit code is then 5.
+What a rule of the shipper's dropped or masked is told on stderr too; as it was declared, it is
+nothing that is missing.
 """,
 )
 @click.argument("instance", metavar="ID")
@@ -108,45 +112,63 @@ async def _write_raw(
 ) -> int:
     from forensics.cli.output import narrate, write_json
     from forensics.cli.session import opened
-    from forensics.proof.raw import Bytes, read_path
-    from forensics.report.model import HoleRow
+    from forensics.proof.pieces import Bytes
+    from forensics.proof.raw import read_path
+    from forensics.report.completeness import Account
     from forensics.report.words import render_hole, render_missing
 
-    holes: list[HoleRow] = []
-    written = 0
+    account = Account()
     async with opened(invocation.settings()) as session:
         store = await session.require_store()
         row = await session.find_stored(instance)
         path = await _require_path(store, row.instance_id, path)
         with open_sink(output, force=force) as write:
             async for piece in read_path(store, row.instance_id, path):
+                account.add(piece)
                 if isinstance(piece, Bytes):
                     write(piece.data)
-                    written += len(piece.data)
-                else:
-                    holes.append(HoleRow(**asdict(piece)))
-    missing = sum(hole.end - hole.start for hole in holes)
-    for hole in holes:
+    missing = sum(hole.end - hole.start for hole in account.holes if hole.unit == "bytes")
+    for hole in account.holes:
         narrate(f"missing from {path}: {render_hole(hole)}")
+    for told in _render_declared(account):
+        narrate(f"{path}: {told}")
     if invocation.json:
         payload = {
             "instance_id": row.instance_id,
             "path": path,
             "output": str(output),
-            "written_bytes": written,
+            "written_bytes": account.stored_bytes,
             "missing_bytes": missing,
-            "holes": [asdict(hole) for hole in holes],
+            "dropped_bytes": sum(drop.size_bytes for drop in account.dropped),
+            "masked_bytes": account.masked_bytes,
+            "masked_records": account.masked_records,
+            "holes": [asdict(hole) for hole in account.holes],
+            "dropped": [asdict(drop) for drop in account.dropped],
+            "journal": asdict(account.journal) if account.journal else None,
         }
         write_json(RAW_SCHEMA, payload)
-    if not holes:
+    if not account.holes:
         return 0
-    narrate(f"incomplete: {written:,} bytes are written, {render_missing(missing)} missing")
+    lacking = "entries are" if account.journal is not None else render_missing(missing)
+    narrate(f"incomplete: {account.stored_bytes:,} bytes are written, {lacking} missing")
     return PartialResultError.exit_code
+
+
+def _render_declared(account: Account) -> list[str]:
+    """What a reader of the bytes has to know although nothing is missing."""
+    from forensics.report.words import render_drop, render_entries, render_masked
+
+    told = [render_drop(drop) for drop in account.dropped]
+    if account.masked_records:
+        told.append(render_masked(account.masked_records, account.masked_bytes))
+    if account.journal is not None:
+        told.append(render_entries(account.journal))
+    return told
 
 
 async def _require_path(store: Store, instance_id: str, text: str) -> str:
     from forensics.cli.paths import find_path, list_paths
-    from forensics.proof.sources import load_paths
+    from forensics.proof.declared import load_paths
 
     paths = await load_paths(store, instance_id)
     path = find_path(paths, text)

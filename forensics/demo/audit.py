@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from forensics.demo.machine import Machine
-from forensics.proof.raw import Bytes, read_path
+from forensics.proof.pieces import Bytes, Dropped, Hole
+from forensics.proof.raw import read_path
 from forensics.store.protocol import Query, Store
 from shipper.wire.record import RecordKey, parse_record_id
 
@@ -67,7 +68,7 @@ async def _audit_path(
     async for piece in read_path(store, machine.instance_id, str(path)):
         if isinstance(piece, Bytes):
             stored += _equal_bytes(wanted.take(len(piece.data)), piece.data)
-        else:
+        elif isinstance(piece, Hole | Dropped):
             wanted.take(piece.end - piece.start)
     return FileAudit(
         instance_id=machine.instance_id,

@@ -1,25 +1,23 @@
 """A file's bytes as they were shipped: every record of a path laid side by side, holes named.
 
-In: a store, an instance and a path. Out: pieces in file order: bytes, and holes with the reason
-that vitals give. The files that had the path follow each other in order of first sight. Memory is
-bounded by a page of records; it must never invent, repeat or silently leave out a byte.
+In: a store, an instance and a path, or the name of what is no file. Out: pieces in file order:
+bytes; holes with the reason that vitals give; what a rule left out; and, of each file, what is
+masked. The files that had the path follow each other in the order in which they were opened. Of
+journald, whose numbers may skip, entries follow each other by number. Memory is bounded by a page
+of records and the drop tiles; it must never invent, repeat or silently leave out a byte.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final
 
 from forensics.errors import IntegrityError, NotFoundError
-from forensics.proof.sources import (
-    Generation,
-    Source,
-    find_strays,
-    load_generations,
-    load_paths,
-)
+from forensics.proof.declared import NUMBERED, Source, load_paths
+from forensics.proof.drops import DropTile
+from forensics.proof.pieces import Bytes, Dropped, Hole, Masked, Numbered, Piece, Unit
+from forensics.proof.sources import Generation, find_strays, load_generations
 from forensics.proof.tiling import Contradiction, Missing, Part, Tile, Tiling
 from forensics.store.protocol import Document, Query, Store
 from shipper.wire.record import parse_record_id
@@ -27,63 +25,54 @@ from shipper.wire.record import parse_record_id
 _PIECE_BYTES: Final = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class Bytes:
-    """Bytes that follow the piece before."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Bytes `[start, end)` of a file that are not stored; `start` = `end`: how many is unknown."""
-
-    source: str
-    """`stream-n`; empty where no single source can be named."""
-    start: int
-    end: int
-    reason: str
-
-
-Piece = Bytes | Hole
-
-
 async def read_path(store: Store, instance_id: str, path: str) -> AsyncIterator[Piece]:
-    """The pieces of every file that had `path` on that instance.
+    """The pieces of every file that had `path` on that instance, or of what has that name.
 
     Raises:
         NotFoundError: nothing of that instance and path was ever shipped.
         IntegrityError: a record is not the bytes that its id was made of, or two contradict.
     """
     seen = 0
-    known: set[tuple[str, int]] = set()
     generations = await load_generations(store, instance_id, path)
     for generation in generations:
-        known |= {(source.stream, source.number) for source in generation.sources}
-        reader = _Reader(store, generation)
+        reader = _reader(store, generation)
         async for piece in reader.read():
             yield piece
         seen += reader.records
+    sources = [source for generation in generations for source in generation.sources]
     query = Query(instance_ids=frozenset((instance_id,)), paths=frozenset((path,)))
     stored = await store.count(query)
     if not generations and not stored:
         raise await _not_found(store, instance_id, path)
     if stored > seen:  # records whose source row never came, or what came in meanwhile
-        strays, placeless = await find_strays(store, instance_id, path, frozenset(known))
+        known = frozenset((source.stream, source.number) for source in sources)
+        strays, placeless = await find_strays(store, instance_id, path, known)
+        for generation in strays if generations else ():
+            generation.sources[0].kind = generations[0].kind
         for generation in strays:
-            async for piece in _Reader(store, generation).read():
+            async for piece in _reader(store, generation).read():
                 yield piece
         if placeless:
             yield Hole("", 0, 0, f"{placeless:,} records of another shipper carry no offsets")
 
 
+def _reader(store: Store, generation: Generation) -> _Reader:
+    is_numbered = generation.kind == NUMBERED
+    return (_JournalReader if is_numbered else _Reader)(store, generation)
+
+
 class _Reader:
     """Reads one generation."""
+
+    _unit: Unit = "bytes"
 
     def __init__(self, store: Store, generation: Generation) -> None:
         self._store = store
         self._sources = generation.sources
+        self._drops = generation.drops()
         self._tiling = Tiling()
+        self._masked_records = 0
+        self._masked_bytes = 0
         self.records = 0
 
     async def read(self) -> AsyncIterator[Piece]:
@@ -100,16 +89,24 @@ class _Reader:
                 if pending:
                     yield Bytes(b"".join(pending))
                     pending, size = [], 0
-                if isinstance(piece, Hole):
+                if not isinstance(piece, Bytes):
                     yield piece
         if pending:
             yield Bytes(b"".join(pending))
         for piece in self._end():
             yield piece
+        if self._masked_records:
+            yield Masked(self._masked_records, self._masked_bytes)
 
     def _lay(self, document: Document) -> Iterator[Piece]:
-        self.records += 1
         key = parse_record_id(document.id)
+        data = self._take(document)
+        for part in self._tiling.add(key.offset, data, document.masked):
+            yield from self._pieces(part, f"{key.stream}-{key.source}", document)
+
+    def _take(self, document: Document) -> bytes:
+        """The record's bytes, checked; it is counted."""
+        self.records += 1
         try:
             data = document.raw_bytes()
         except ValueError as error:
@@ -118,53 +115,69 @@ class _Reader:
                 why=str(error),
                 next_step="compare with the disk's snapshot; what stands before it is in order",
             ) from error
-        for part in self._tiling.add(key.offset, data):
-            yield self._piece(part, f"{key.stream}-{key.source}", document)
+        if document.masked:
+            self._masked_records += 1
+            self._masked_bytes += sum(length for _, length in document.masked)
+        return data
 
-    def _piece(self, part: Part, source: str, document: Document) -> Piece:
+    def _pieces(self, part: Part, source: str, document: Document) -> Iterator[Piece]:
         match part:
             case Tile(_, data):
-                return Bytes(data)
-            case Missing(start, end):
-                return Hole(source, start, end, self._why_missing(start, end))
+                yield Bytes(data)
+            case Missing():
+                yield from self._explain(part, source, self._why_missing)
             case Contradiction(offset):
-                raise IntegrityError(
-                    f"two records of {document.path!r} hold different bytes at offset {offset}",
-                    why=f"{document.id} in {document.index} contradicts the record before it",
-                    next_step="read each stream's records by themselves: forensics logs --jsonl",
-                )
+                raise _contradiction(document, f"offset {offset}")
+
+    def _explain(
+        self, missing: Missing, source: str, why: Callable[[int, int], str]
+    ) -> Iterator[Piece]:
+        """A missing range in parts: what a rule left out, and holes."""
+        for start, end, tile in self._drops.split(missing.start, missing.end):
+            if tile is None:
+                yield Hole(source, start, end, why(start, end), self._unit)
+            else:
+                yield _dropped(tile, start, end, self._unit)
 
     def _end(self) -> Iterator[Piece]:
         """What is known to have been there beyond the last record."""
         read = max(self._sources, key=lambda source: source.read)
-        for part in self._tiling.finish(read.read):
-            if isinstance(part, Missing):
-                why = self._why_missing(part.start, part.end)
-                yield Hole(read.name, part.start, part.end, why)
         longest = max(self._sources, key=lambda source: source.size)
-        for part in self._tiling.finish(longest.size):
-            if isinstance(part, Missing):
-                why = self._declared(part.start, part.end) or (
-                    f"the file had {longest.size} bytes at {longest.told_at},"
-                    " and the shipper is not known to have read these"
-                )
-                yield Hole(longest.name, part.start, part.end, why)
+        for source, end, why in (
+            (read, max(read.read, self._drops.end), self._why_missing),
+            (longest, longest.size, self._why_unread),
+        ):
+            for missing in self._finish(end):
+                yield from self._explain(missing, source.name, why)
         for source in self._sources:
             for gap in source.gaps:
-                if gap.end <= gap.start and self._tiling.position <= gap.start:
-                    yield Hole(source.name, gap.start, gap.start, gap.reason)
+                if gap.end <= gap.start and self._position <= gap.start:
+                    yield Hole(source.name, gap.start, gap.start, gap.reason, self._unit)
+
+    @property
+    def _position(self) -> int:
+        """Up to here everything was told."""
+        return self._tiling.position
+
+    def _finish(self, end: int) -> Iterator[Missing]:
+        """What is missing up to `end`."""
+        for part in self._tiling.finish(end):
+            if isinstance(part, Missing):
+                yield part
+
+    def _why_unread(self, start: int, end: int) -> str:
+        longest = max(self._sources, key=lambda source: source.size)
+        return self._declared(start, end) or (
+            f"the file had {longest.size} bytes at {longest.told_at},"
+            " and the shipper is not known to have read these"
+        )
 
     def _why_missing(self, start: int, end: int) -> str:
         if reason := self._declared(start, end):
             return reason
         told = max(self._sources, key=lambda source: source.read)
-        if told.acked >= end and told.dead_lettered:
-            return (
-                f"settled by {told.told_at}, and its shipper has {told.dead_lettered} bytes in dead"
-                " letters on the instance's disk"
-            )
         if told.acked >= end:
-            return f"stored by {told.told_at}, as its shipper says, and not there now"
+            return _why_settled(told)
         if told.read >= end:
             return f"read by {told.told_at}, not stored: on its way, or lost with the instance"
         if end <= min(source.from_offset for source in self._sources):
@@ -193,6 +206,81 @@ class _Reader:
                 yield nearest.head
                 if not await nearest.advance():
                     feeds.remove(nearest)
+
+
+class _JournalReader(_Reader):
+    """Reads the entries of one journal: by number, each once.
+
+    A number that is neither stored nor declared is a hole, which need be no loss: journald may
+    skip numbers.
+    """
+
+    _unit: Unit = "entries"
+
+    def __init__(self, store: Store, generation: Generation) -> None:
+        super().__init__(store, generation)
+        tiles = self._drops.tiles
+        self._next = generation.from_offset or (tiles[0].start if tiles else 0)
+        self._line = b""
+        self._first = self._count = 0
+
+    async def read(self) -> AsyncIterator[Piece]:
+        """As a file's pieces, and at last how many entries there are."""
+        async for piece in super().read():
+            yield piece
+        yield Numbered(self._count, self._first, max(self._first, self._next - 1))
+
+    def _lay(self, document: Document) -> Iterator[Piece]:
+        key = parse_record_id(document.id)
+        data = self._take(document)
+        if self._count and key.offset < self._next:  # a second stream read it, too
+            if key.offset == self._next - 1 and data != self._line:
+                raise _contradiction(document, f"number {key.offset}")
+            return
+        if not self._count:
+            self._first = key.offset
+        for missing in self._finish(key.offset):
+            yield from self._explain(missing, f"{key.stream}-{key.source}", self._why_missing)
+        self._next, self._line = key.offset + 1, data
+        self._count += 1
+        yield Bytes(data)
+
+    @property
+    def _position(self) -> int:
+        return self._next
+
+    def _finish(self, end: int) -> Iterator[Missing]:
+        start = self._next or end  # of what was before nothing is known
+        if start < end:
+            yield Missing(start, end)
+        self._next = max(self._next, end)
+
+
+def _why_settled(told: Source) -> str:
+    if told.dead_lettered:
+        return (
+            f"settled by {told.told_at}, and its shipper has {told.dead_lettered} bytes in dead"
+            " letters on the instance's disk"
+        )
+    if told.dropped:
+        return (
+            f"settled by {told.told_at}: stored, and not there now, or among the {told.dropped} "
+            "bytes that its shipper's rules dropped, whose tile never came"
+        )
+    return f"stored by {told.told_at}, as its shipper says, and not there now"
+
+
+def _dropped(tile: DropTile, start: int, end: int, unit: Unit = "bytes") -> Dropped:
+    count = tile.records if start <= tile.start else 0
+    return Dropped(tile.source, start, end, count, tile.reason, unit)
+
+
+def _contradiction(document: Document, where: str) -> IntegrityError:
+    return IntegrityError(
+        f"two records of {document.path!r} hold different bytes at {where}",
+        why=f"{document.id} in {document.index} contradicts the record before it",
+        next_step="read each stream's records by themselves: forensics logs --jsonl",
+    )
 
 
 class _Feed:

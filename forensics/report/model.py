@@ -25,6 +25,8 @@ class Verdict(StrEnum):
     """Every byte is stored, and the shipper said that there is no more."""
     OPEN = "not closed"
     """No byte that anyone spoke of is missing; nothing tells what was written after the last."""
+    NUMBERED = "no number missing"
+    """Of a journal: every number is stored or declared, and the shipper said there is no more."""
     MISSING = "missing"
     """Bytes that were there are not stored; the holes name them."""
     ALTERED = "altered"
@@ -40,6 +42,30 @@ class HoleRow:
     start: int
     end: int
     reason: str
+    unit: str = "bytes"
+    """`entries`: the range is one of a journal's numbers, and not all of them need exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropRow:
+    """What the shipper left out of a path by one rule, and declared."""
+
+    reason: str
+    records: int
+    size_bytes: int
+    """0 of a journal, which counts no bytes."""
+    places: int
+    """In how many places of the path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntries:
+    """What of a journal is stored."""
+
+    count: int
+    first: int
+    """Its number."""
+    last: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +74,7 @@ class PathRow:
 
     path: str
     files: int
-    """More than one: it was rotated."""
+    """More than one: it was rotated, or is a spool of so many segments."""
     sources: tuple[str, ...]
     """`stream-n` of each source that read them."""
     stored_bytes: int
@@ -56,11 +82,30 @@ class PathRow:
     holes: tuple[HoleRow, ...] = ()
     problem: str = ""
     """What does not verify; empty: everything does."""
+    kind: str = "file"
+    """What its bytes are: `afterimage.kind` of its sources."""
+    dropped: tuple[DropRow, ...] = ()
+    """By reason: declared, so neither stored nor missing."""
+    masked_records: int = 0
+    masked_bytes: int = 0
+    """Of the stored ones: overwritten before they were shipped."""
+    journal: JournalEntries | None = None
+    """None: it is a file, or a spool of them."""
 
     @property
     def missing_bytes(self) -> int:
         """How many bytes the holes hold together, as far as their size is known."""
-        return sum(hole.end - hole.start for hole in self.holes)
+        return sum(hole.end - hole.start for hole in self.holes if hole.unit == "bytes")
+
+    @property
+    def dropped_bytes(self) -> int:
+        """How many bytes rules left out, as far as they are counted."""
+        return sum(drop.size_bytes for drop in self.dropped)
+
+    @property
+    def dropped_records(self) -> int:
+        """How many records rules left out."""
+        return sum(drop.records for drop in self.dropped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +258,21 @@ class ReportModel:
     def stored_bytes(self) -> int:
         """Bytes stored of all paths together."""
         return sum(row.stored_bytes for row in self.completeness)
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Bytes that rules left out of all paths together."""
+        return sum(row.dropped_bytes for row in self.completeness)
+
+    @property
+    def dropped_records(self) -> int:
+        """Records that rules left out of all paths together."""
+        return sum(row.dropped_records for row in self.completeness)
+
+    @property
+    def numbered_sources(self) -> int:
+        """Journals: counted by number, not by byte."""
+        return sum(row.verdict is Verdict.NUMBERED for row in self.completeness)
 
     @property
     def open_sources(self) -> int:

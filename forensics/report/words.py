@@ -7,11 +7,20 @@ say the same.
 from __future__ import annotations
 
 import shlex
+from typing import Final
 
 from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow
 from forensics.moments import UNKNOWN, render_utc
-from forensics.report.model import HoleRow, PathRow, ReportModel, Verdict
+from forensics.proof.declared import SPOOLED
+from forensics.report.model import (
+    DropRow,
+    HoleRow,
+    JournalEntries,
+    PathRow,
+    ReportModel,
+    Verdict,
+)
 
 
 def render_bytes(count: int) -> str:
@@ -38,6 +47,12 @@ def render_cause(cause: Finding | None) -> str:
     return f"{cause.title} ({cause.confidence}). {cause.statement}"
 
 
+_JOURNAL: Final = (
+    "A journal is judged by its entries' numbers, not by bytes: what journald never numbered, and "
+    "what it cut, nobody can miss."
+)
+
+
 def render_completeness(model: ReportModel) -> str:
     """Is anything missing, in one sentence."""
     count = len(model.completeness)
@@ -51,13 +66,28 @@ def render_completeness(model: ReportModel) -> str:
         return (
             f"{render_missing(model.missing_bytes)} missing from {model.broken_sources} of "
             f"{count} {_files(count)}; {render_bytes(model.stored_bytes)} are stored."
+            f"{_render_left_out(model)}"
         )
     if model.open_sources:
         return (
             f"Nothing known is missing: {stored} are stored. No goodbye came: what was written "
-            "after the last stored byte is unknown."
+            f"after the last stored byte is unknown.{_render_left_out(model)}"
         )
-    return f"Complete: all {stored}."
+    but = (
+        f", but for {render_records(model.dropped_records)} that rules dropped"
+        if model.dropped_records
+        else ""
+    )
+    if model.numbered_sources == count:
+        return f"No number is missing: {stored} are stored{but}. {_JOURNAL}"
+    journal = f" {_JOURNAL}" if model.numbered_sources else ""
+    return f"Complete: all {stored}{but}.{journal}"
+
+
+def _render_left_out(model: ReportModel) -> str:
+    if not model.dropped_records:
+        return ""
+    return f" Rules dropped {render_records(model.dropped_records)}, as declared."
 
 
 def _render_nothing(model: ReportModel) -> str:
@@ -106,22 +136,68 @@ def render_missing(count: int) -> str:
 
 def render_source(row: PathRow) -> str:
     """One path's completeness."""
-    rotated = f" in {row.files} files, rotated" if row.files > 1 else ""
     if row.verdict is Verdict.ALTERED:
         return f"altered: {row.problem}"
+    said = [_render_claim(row), *map(render_drop, row.dropped)]
+    if row.masked_records:
+        said.append(render_masked(row.masked_records, row.masked_bytes))
+    return "; ".join(said)
+
+
+def _render_claim(row: PathRow) -> str:
+    holes = "; ".join(map(render_hole, row.holes))
+    if row.journal is not None:
+        entries = render_entries(row.journal)
+        if row.verdict is Verdict.MISSING:
+            return f"{entries}; not there: {holes}. A number that is not there need be no loss"
+        return f"{entries}{'; not closed' if row.verdict is Verdict.OPEN else ''}"
     if row.verdict is Verdict.MISSING:
-        return f"{render_missing(row.missing_bytes)} missing: " + "; ".join(
-            map(render_hole, row.holes)
+        return f"{render_missing(row.missing_bytes)} missing: {holes}"
+    parts = "spool segments" if row.kind in SPOOLED else "files, rotated"
+    pieces = f" in {row.files} {parts}" if row.files > 1 else ""
+    if row.verdict is Verdict.OPEN:
+        return f"no hole up to byte {row.stored_bytes + row.dropped_bytes:,}{pieces}; not closed"
+    if row.dropped:
+        return (
+            f"complete but for what rules dropped: {row.stored_bytes:,} bytes are stored"
+            f"{pieces}, {row.dropped_bytes:,} dropped"
         )
-    if row.verdict is Verdict.COMPLETE:
-        return f"complete to byte {row.stored_bytes:,}{rotated}"
-    return f"no hole up to byte {row.stored_bytes:,}{rotated}; not closed"
+    return f"complete to byte {row.stored_bytes:,}{pieces}"
+
+
+def render_entries(journal: JournalEntries) -> str:
+    """A journal's entries: a weaker claim than a file's, since it counts numbers, not bytes."""
+    if not journal.count:
+        return "no entry is stored"
+    entries = "1 entry" if journal.count == 1 else f"{journal.count:,} entries"
+    return f"{entries}, numbers {journal.first:,} to {journal.last:,}"
+
+
+def render_records(count: int) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count:,} {'record' if count == 1 else 'records'}"
+
+
+def render_drop(drop: DropRow) -> str:
+    """What one rule left out: declared, so no hole."""
+    size = f", {render_bytes(drop.size_bytes)}" if drop.size_bytes else ""
+    places = f" in {drop.places:,} places" if drop.places > 1 else ""
+    return f"dropped by rule: {render_records(drop.records)}{size}{places} ({drop.reason})"
+
+
+def render_masked(records: int, size_bytes: int) -> str:
+    """What masks overwrote."""
+    return f"masked before shipping: {render_bytes(size_bytes)} in {render_records(records)}"
 
 
 def render_hole(hole: HoleRow) -> str:
     """A hole: its bytes, of which source, and why."""
     where = f" of {hole.source}" if hole.source else ""
-    span = f"[{hole.start:,}, {hole.end:,})" if hole.end > hole.start else f"at {hole.start:,}"
+    if hole.unit == "entries":
+        span = f"numbers {hole.start:,} to {hole.end - 1:,}"
+        span = span if hole.end > hole.start else f"at number {hole.start:,}"
+    else:
+        span = f"[{hole.start:,}, {hole.end:,})" if hole.end > hole.start else f"at {hole.start:,}"
     return f"{span}{where} ({hole.reason})" if hole.reason else f"{span}{where}"
 
 

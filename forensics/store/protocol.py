@@ -11,11 +11,14 @@ Errors of every method: `UnreachableError` (no answer, refused), `TimedOutError`
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from shipper.wire.record import Family, parse_record_id, stored_bytes
+
+_MASKED: Final = re.compile(r"(\d{1,10})-(\d{1,10})", re.ASCII)
 
 
 class Cursor(NamedTuple):
@@ -89,6 +92,12 @@ class Document:
         return stored_bytes(self.id, self.fields)
 
     @property
+    def masked(self) -> Sequence[tuple[int, int]]:
+        """(start, length) of what a mask overwrote in the record's bytes."""
+        found = self.fields.get("afterimage.masked")
+        return () if found is None else _parse_masked(found)
+
+    @property
     def cursor(self) -> Cursor:
         """Where the document stands in time order."""
         try:
@@ -96,6 +105,16 @@ class Document:
         except ValueError:
             return Cursor(self.timestamp, id=self.id)
         return Cursor(self.timestamp, key.stream, key.source, key.offset, self.id)
+
+
+def _parse_masked(found: object) -> Sequence[tuple[int, int]]:
+    """`start-length` each; what is no such text is left out: an instance may say anything."""
+    ranges = (
+        _MASKED.fullmatch(text)
+        for text in (found if isinstance(found, list) else [found])
+        if isinstance(text, str)
+    )
+    return [(int(match[1]), int(match[2])) for match in ranges if match is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
