@@ -19,7 +19,15 @@ from tests.bench.corpus import Corpus, write_corpus
 from tests.bench.measured import Cost, measure, median
 from tests.bench.null_sink import Account, NullSink, take_account
 from tests.bench.options import Options
-from tests.bench.peers import NO_FLUENT_BIT, NO_RSYSLOG, SHIPPER, Peer, fluent_bits, rsyslog
+from tests.bench.peers import (
+    COMPRESSING_SHIPPER,
+    NO_FLUENT_BIT,
+    NO_RSYSLOG,
+    SHIPPER,
+    Peer,
+    fluent_bits,
+    rsyslog,
+)
 
 _QUIET_SECONDS: Final = 5.0
 """A peer that lost lines is done when nothing came for so long."""
@@ -43,7 +51,7 @@ def run(options: Options, folder: Path) -> Chapter:
         chapter.skipped.append(NO_FLUENT_BIT)
     if syslog is None:
         chapter.skipped.append(NO_RSYSLOG)
-    mixed = [SHIPPER, *bits.values(), *([syslog] if syslog else [])]
+    mixed = [SHIPPER, COMPRESSING_SHIPPER, *bits.values(), *([syslog] if syslog else [])]
     plain = [peer for peer in mixed if peer.name in {"shipper", "fluent-bit ids", "rsyslog"}]
     for kind, peers in (("mixed", mixed), ("plain", plain)):
         corpus = write_corpus(folder / f"{kind}.log", options.lines, kind)  # type: ignore[arg-type]  # of the tuple above
@@ -137,6 +145,8 @@ def _targets(kind: str, found: Rounds) -> list[Target]:
     return [
         Target(what=f"{kind}: CPU / Fluent Bit, filesystem storage and ids", limit=0.5,
                value=ratio("shipper", "fluent-bit ids")),
+        Target(what=f"{kind}: CPU / Fluent Bit, both compressing", limit=0.5,
+               value=ratio("shipper gzip", "fluent-bit ids gzip")),
         Target(what=f"{kind}: CPU / rsyslog, disk queue and ids", limit=0.2,
                value=ratio("shipper", "rsyslog")),
         Target(what=f"{kind}: peak RSS", limit=64, unit="MiB", value=peak_mib(found, "shipper")),

@@ -65,6 +65,14 @@ class Program:
         now = max(sum(rss for rss, _ in found), *(high for _, high in found)) / 1024
         self.peak_rss_mib = max(self.peak_rss_mib, now)
 
+    def cpu_seconds_so_far(self) -> float:
+        """Of all that run now, to the nanosecond."""
+        return sum(map(_cpu_seconds, (self.pid, *descendants(self.pid))))
+
+    def rss_mib(self) -> float:
+        """Resident memory of all that run now."""
+        return sum(_memory_kib(pid)[0] for pid in (self.pid, *descendants(self.pid))) / 1024
+
     def is_running(self) -> bool:
         """Whether the program itself lives."""
         if self._process.returncode is None:
@@ -121,14 +129,7 @@ def measure(
         TimeoutError: it was not done in time, or ended; the message quotes its log.
     """
     with Program(arguments, log) as program:
-        while not is_done():
-            program.sample()
-            passed = time.monotonic() - program.started_at
-            if passed > timeout_seconds or not program.is_running():
-                raise TimeoutError(
-                    f"{program.name} was not done after {passed:.0f} s; it says: {program.said()}"
-                )
-            time.sleep(_SAMPLE_SECONDS)
+        wait_until(is_done, "the end", program, timeout_seconds=timeout_seconds)
         wall = time.monotonic() - program.started_at
         program.end()
         return Cost(
@@ -136,6 +137,29 @@ def measure(
             wall_seconds=wall,
             peak_rss_mib=program.peak_rss_mib,
         )
+
+
+def wait_until(
+    is_done: Callable[[], bool],
+    what: str,
+    program: Program,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> None:
+    """Wait, looking at the program's memory meanwhile.
+
+    Raises:
+        TimeoutError: it took too long, or the program ended; the message quotes its log.
+    """
+    began = time.monotonic()
+    while not is_done():
+        program.sample()
+        passed = time.monotonic() - began
+        if passed > timeout_seconds or not program.is_running():
+            raise TimeoutError(
+                f"{program.name}: {what} did not come in {passed:.0f} s; it says: {program.said()}"
+            )
+        time.sleep(_SAMPLE_SECONDS)
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -148,19 +172,13 @@ def descendants(pid: int) -> Iterator[int]:
                     yield from descendants(child)
 
 
-def cpu_seconds_so_far(pids: Iterable[int]) -> float:
-    """Time on a CPU of running processes, all threads, to the nanosecond."""
+def _cpu_seconds(pid: int) -> float:
     total = 0
-    for pid in pids:
+    with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(OSError):
                 total += int((task / "schedstat").read_text().split()[0])
     return total / 1e9
-
-
-def rss_mib(pids: Iterable[int]) -> float:
-    """Resident memory of running processes together."""
-    return sum(_memory_kib(pid)[0] for pid in pids) / 1024
 
 
 def _memory_kib(pid: int) -> tuple[int, int]:

@@ -1,13 +1,14 @@
 """How each shipper is started: ours and the peers, each with a fresh folder and a configuration.
 
 In: a folder, paths to follow, a URL. Out: a command line. Peers get what a careful operator of
-theirs would write, and no work that ours does and they need not do: no filter, no parser, the
-read time as `@timestamp`, the message and its path. It must never give a peer a worse
+theirs would write, and no work that they need not do: no parser, the read time as `@timestamp`,
+the message and its path; one variant has the fields that ours stamps. It must never give a peer a worse
 configuration than its documentation advises for what is compared.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import sys
@@ -30,6 +31,7 @@ class Peer:
     arguments: Callable[[Path, Sequence[str], str], tuple[str, ...]]
     """A fresh start: folder, paths, URL."""
     is_gzip: bool = False
+    """Whether its bodies are compressed; the sink checks."""
 
 
 def _fresh(folder: Path) -> Path:
@@ -71,8 +73,46 @@ def _shipper(folder: Path, paths: Sequence[str], url: str) -> tuple[str, ...]:
 
 
 SHIPPER: Final = Peer(
-    name="shipper", meaning="as installed: ids, checkpoints, seals", arguments=_shipper
+    name="shipper",
+    meaning="as installed: ids, checkpoints, vitals; plain bodies, the sink being on loopback",
+    arguments=_shipper,
 )
+
+NO_SIGV4: Final = "shipper sigv4: the extra is not installed (pip install '.[sigv4]')"
+
+
+def _compressing_shipper(folder: Path, paths: Sequence[str], url: str) -> tuple[str, ...]:
+    # 127.1 is 127.0.0.1 to the resolver, but no address that the shipper knows to be this machine:
+    # it compresses, as it does for every centre that is elsewhere
+    return _shipper(folder, paths, url.replace("127.0.0.1", "127.1"))
+
+
+COMPRESSING_SHIPPER: Final = Peer(
+    name="shipper gzip",
+    meaning="as for a centre elsewhere: bodies compressed",
+    arguments=_compressing_shipper,
+    is_gzip=True,
+)
+
+
+def shipper_with_sigv4() -> Peer | None:
+    """The shipper that signs its requests; None: the extra is not installed."""
+    if importlib.util.find_spec("botocore") is None:
+        return None
+
+    def arguments(folder: Path, paths: Sequence[str], url: str) -> tuple[str, ...]:
+        config = write_shipper_configuration(folder, paths, url, 'auth = "sigv4"')
+        config.with_name("credentials").write_text(
+            "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n"
+            "aws_secret_access_key = example\n",
+            encoding="utf-8",
+        )
+        credentials = f"AWS_SHARED_CREDENTIALS_FILE={config.with_name('credentials')}"
+        command = (sys.executable, "-m", "shipper", "run", "-c", str(config))
+        return ("/usr/bin/env", "AWS_REGION=eu-central-1", credentials, *command)
+
+    return Peer(name="shipper sigv4", meaning="signs with botocore", arguments=arguments)
+
 
 _FLUENT_BIT: Final = """
 [SERVICE]
@@ -87,6 +127,7 @@ _FLUENT_BIT: Final = """
     Read_from_Head On
     Refresh_Interval 1
     {tail}
+{filters}
 [OUTPUT]
     Name opensearch
     Match *
@@ -97,13 +138,31 @@ _FLUENT_BIT: Final = """
     Write_Operation create
     {output}
 """
+_STAMP: Final = """
+[FILTER]
+    Name record_modifier
+    Match *
+    Record cloud.instance.id i-0123456789abcdef0
+    Record host.image.id ami-0123456789abcdef0
+    Record cloud.region eu-central-1
+    Record cloud.availability_zone eu-central-1a
+    Record cloud.account.id 123456789012
+    Record host.name bench
+    Record afterimage.stream 0123456789abcdef0123456789abcdef
+"""
 _ON_DISK: Final = "storage.path {folder}/storage"
 _FROM_DISK: Final = "storage.type filesystem\n    DB {folder}/tail.db"
 _FOR_EVER: Final = "Retry_Limit no_limits\n    Buffer_Size False"
 
 
 def _fluent_bit(
-    name: str, meaning: str, *, service: str = "", tail: str = "", output: str = ""
+    name: str,
+    meaning: str,
+    *,
+    service: str = "",
+    tail: str = "",
+    filters: str = "",
+    output: str = "",
 ) -> Peer | None:
     program = shutil.which("fluent-bit")
     if program is None:
@@ -116,6 +175,7 @@ def _fluent_bit(
             _FLUENT_BIT.format(
                 service=service.format(folder=folder),
                 tail=tail.format(folder=folder),
+                filters=filters,
                 output=output,
                 paths=",".join(paths),
                 host=place.hostname,
@@ -140,6 +200,14 @@ def fluent_bits() -> dict[str, Peer]:
             "filesystem storage, database, unlimited retries, no ids: loses nothing, may repeat",
             service=_ON_DISK,
             tail=_FROM_DISK,
+            output=_FOR_EVER,
+        ),
+        _fluent_bit(
+            "same fields",
+            "as best, with the fields that the shipper stamps: documents of the same use",
+            service=_ON_DISK,
+            tail=f"{_FROM_DISK}\n    Offset_Key log.offset",
+            filters=_STAMP,
             output=_FOR_EVER,
         ),
         _fluent_bit(

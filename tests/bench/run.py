@@ -26,6 +26,11 @@ from tests.bench.options import Options
 
 BENCHES: Final = {
     "null-sink": 900,
+    "node": 600,
+    "latency": 180,
+    "idle": 180,
+    "reconnect": 300,
+    "backlog": 1800,
     "collector": 300,
     "startup": 120,
 }
