@@ -2,8 +2,8 @@
 
 In: a folder, paths to follow, a URL. Out: a command line. Peers get what a careful operator of
 theirs would write, and no work that they need not do: no parser, the read time as `@timestamp`,
-the message and its path; one variant has the fields that ours stamps. It must never give a peer a worse
-configuration than its documentation advises for what is compared.
+the message and its path; one variant has the fields that ours stamps. It must never give a peer a
+worse configuration than its documentation advises for what is compared.
 """
 
 from __future__ import annotations
