@@ -1,0 +1,271 @@
+"""`/metrics` and `/healthz` over HTTP, for this machine alone.
+
+In: an address, and once a turn what the loop has to say. Out: the last rendered text, to one client
+at a time. A thread of its own serves and never touches the loop's state; the loop renders only when
+somebody asked. It must never wait for a client for longer than its timeout, nor believe one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from shipper.errors import ConfigError
+from shipper.listen_address import ListenAddress
+from shipper.metrics import OPENMETRICS_TYPE, PROMETHEUS_TYPE, render_prometheus
+from shipper.narration import printable
+
+CLIENT_SECONDS: Final = 2.0
+"""How long one client may take, over all, and how long a text of the loop is waited for."""
+FRESH_SECONDS: Final = 1.0
+"""A text this young is served again."""
+STUCK_SECONDS: Final = 15.0
+"""The loop turns several times a second; one that did not for so long is stuck."""
+FAILING_SECONDS: Final = 300.0
+"""A centre that took nothing for so long is no passing trouble."""
+
+_REQUEST_LIMIT_BYTES: Final = 8192
+_BACKLOG: Final = 8
+_RETRY_SECONDS: Final = 0.1
+_SOCKET_MODE: Final = 0o666
+"""Whoever is on the machine may ask, as on a loopback port; there is no secret in the answer."""
+
+
+class Answer(NamedTuple):
+    """What a request gets."""
+
+    status: str
+    content_type: str
+    body: str
+
+
+class MetricsServer:
+    """Serves what the loop last said. `turn` is the loop's, everything else this object's own."""
+
+    def __init__(self, address: ListenAddress, *, client_seconds: float = CLIENT_SECONDS) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: the address is taken, or can't be had.
+        """
+        self._address = address
+        self._client_seconds = client_seconds
+        self._socket = open_listener(address)
+        self._changed = threading.Condition()
+        self._text = ""
+        self._text_at = float("-inf")
+        self._is_wanted = False
+        self._problem = "the shipper is starting"
+        self._turned_at = time.monotonic()
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The TCP port; 0 for a unix socket."""
+        return 0 if self._address.path else int(self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def turn(self, problem: str, render: Callable[[], str]) -> None:
+        """The loop went round: `problem` says why it is not healthy (empty: it is).
+
+        `render` makes the OpenMetrics text, and is called at most once a second, and only while
+        somebody waits for it.
+        """
+        self._turned_at = time.monotonic()
+        self._problem = problem
+        if not self._is_wanted:
+            return
+        text = render()
+        with self._changed:
+            self._text = text
+            self._text_at = time.monotonic()
+            self._is_wanted = False
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End; the socket's file goes."""
+        self._is_stopped = True
+        with self._changed:
+            self._changed.notify_all()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes `accept`
+        self._socket.close()
+        if self._thread.ident is not None:
+            self._thread.join(self._client_seconds)
+        if self._address.path:
+            with contextlib.suppress(OSError):
+                Path(self._address.path).unlink()
+
+    def _serve(self) -> None:
+        while not self._is_stopped:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:  # stopped; or the client is gone, or no descriptor is left
+                if not self._is_stopped:
+                    time.sleep(_RETRY_SECONDS)
+                continue
+            with client, contextlib.suppress(OSError):  # a client that goes away harms itself
+                self._answer(client)
+
+    def _answer(self, client: socket.socket) -> None:
+        deadline = time.monotonic() + self._client_seconds
+        request = _read_request(client, deadline)
+        if not request:
+            return
+        answer = self._judge(request)
+        body = answer.body.encode("utf-8", "backslashreplace")
+        head = (
+            f"HTTP/1.0 {answer.status}\r\nContent-Type: {answer.content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        ).encode()
+        if request.startswith(b"HEAD "):
+            body = b""
+        _send(client, head + body, time.monotonic() + self._client_seconds)
+
+    def _judge(self, request: bytes) -> Answer:
+        line, _, headers = request.partition(b"\r\n")
+        words = line.split(b" ")
+        if len(words) != 3 or not words[2].startswith(b"HTTP/1."):  # noqa: PLR2004 - HTTP's own
+            return _plain("400 Bad Request", "this is HTTP: GET /metrics or GET /healthz")
+        if words[0] not in {b"GET", b"HEAD"}:
+            return _plain("405 Method Not Allowed", "only GET")
+        path = words[1].partition(b"?")[0]
+        if path == b"/healthz":
+            return self._judge_health()
+        if path == b"/metrics":
+            return self._judge_metrics(b"application/openmetrics-text" in headers.lower())
+        return _plain("404 Not Found", "there are /metrics and /healthz")
+
+    def _judge_health(self) -> Answer:
+        still_seconds = time.monotonic() - self._turned_at
+        problem = self._problem
+        if still_seconds > STUCK_SECONDS:
+            problem = f"the shipper's loop has not moved for {still_seconds:.0f} s"
+        if problem:
+            return _plain("503 Service Unavailable", printable(problem))
+        return _plain("200 OK", "ok")
+
+    def _judge_metrics(self, wants_openmetrics: bool) -> Answer:  # noqa: FBT001 - one caller
+        text = self._wait_text()
+        if not text:
+            return _plain("503 Service Unavailable", "the shipper's loop has said nothing yet")
+        if wants_openmetrics:
+            return Answer("200 OK", OPENMETRICS_TYPE, text)
+        return Answer("200 OK", PROMETHEUS_TYPE, render_prometheus(text))
+
+    def _wait_text(self) -> str:
+        """The loop's text, fresh where it answers in time; empty: it never did."""
+        asked_at = time.monotonic()
+        if asked_at - self._text_at < FRESH_SECONDS:
+            return self._text
+        with self._changed:
+            self._is_wanted = True
+            self._changed.wait_for(
+                lambda: self._text_at >= asked_at or self._is_stopped, timeout=self._client_seconds
+            )
+            return self._text
+
+
+def health_problem(*, failing_seconds: float, last_error: str) -> str:
+    """Why a shipper is not healthy whose centre took nothing for so long; empty: it is."""
+    if failing_seconds < FAILING_SECONDS:
+        return ""
+    return f"the centre has taken nothing for {failing_seconds:.0f} s: {last_error}"
+
+
+def open_listener(address: ListenAddress) -> socket.socket:
+    """A listening socket; the file that a killed shipper left at a unix address is replaced.
+
+    Raises:
+        ConfigError: somebody listens there, or it can't be had.
+    """
+    try:
+        if address.path:
+            return _open_unix(address.path)
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address.host, address.port))
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+    except OSError as error:
+        raise ConfigError(
+            f"metrics.listen: nobody can listen on {address}",
+            why=error.strerror or str(error),
+            next_step="name an address that is free, or leave [metrics] out",
+        ) from error
+
+
+def _open_unix(path: str) -> socket.socket:
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        os.chmod(path, _SOCKET_MODE)  # noqa: PTH101 - beside bind, which takes the text
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_stale(path: str) -> None:
+    """Take a socket's file away behind which nobody listens; anything else is left alone."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, "another file has that name", path)
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(CLIENT_SECONDS)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink(missing_ok=True)
+            return
+    raise OSError(errno.EADDRINUSE, "another process listens there", path)
+
+
+def _read_request(client: socket.socket, deadline: float) -> bytes:
+    """The request line and headers; empty: they did not come in time, or never end."""
+    data = b""
+    while b"\r\n\r\n" not in data and b"\n\n" not in data:
+        left = deadline - time.monotonic()
+        if left <= 0 or len(data) > _REQUEST_LIMIT_BYTES:
+            return b""
+        client.settimeout(left)
+        piece = client.recv(_REQUEST_LIMIT_BYTES)
+        if not piece:
+            return b""
+        data += piece
+    return data
+
+
+def _send(client: socket.socket, data: bytes, deadline: float) -> None:
+    view = memoryview(data)
+    while view:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        client.settimeout(left)
+        view = view[client.send(view) :]
+
+
+def _plain(status: str, text: str) -> Answer:
+    return Answer(status, "text/plain; charset=utf-8", f"{text}\n")
