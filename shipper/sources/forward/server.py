@@ -1,0 +1,438 @@
+"""The Forward server: one thread that reads from all clients and commits once for all of them.
+
+In: connections. Out: lines in a spool, and acknowledgements after the disk has them. It must never
+acknowledge what is not durable, never wait for one client, and read no further when the spool is
+full: clients then wait, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from shipper.clock import SystemClock
+from shipper.config import ForwardConfig
+from shipper.errors import ConfigError, StateError
+from shipper.narration import narrate
+from shipper.ports import Clock
+from shipper.sources.forward.connection import Connection
+from shipper.sources.forward.protocol import Delivery, SessionOptions, Step
+from shipper.sources.forward.sockets import Listener, open_listener
+from shipper.sources.spool import Chunk, Spool, SpoolFullError
+
+CONNECTIONS_LIMIT: Final = 256
+
+_TURN_BYTES: Final = 1 << 20
+"""Read at most about so much from all clients before the disk is asked."""
+_GATHER_BYTES: Final = 64 << 10
+_GATHER_SECONDS: Final = 0.01
+"""Little that comes often is read in one go; else every event costs a write to the disk."""
+_TICK_SECONDS: Final = 1.0
+_FULL_RETRY_SECONDS: Final = 0.1
+_EVICT_IDLE_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardCounters:
+    """What a server did so far."""
+
+    connections: int = 0
+    connections_open: int = 0
+    events: int = 0
+    """Lines that are in the spool."""
+    bytes_received: int = 0
+    refused: int = 0
+    """Messages that were not taken, and connections that were closed for what they sent."""
+    duplicates: int = 0
+    """Chunks that came again, were acknowledged again and not stored again."""
+    cut: int = 0
+    """Messages that ended in their middle: the client has to send them again."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is read and not yet durable."""
+
+    lines: list[bytes] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
+    keys: set[bytes] = field(default_factory=set)
+    replies: list[tuple[Connection, bytes]] = field(default_factory=list)
+    duplicates: int = 0
+
+
+class ForwardServer:
+    """One `[[sources.forward]]`."""
+
+    def __init__(
+        self,
+        config: ForwardConfig,
+        spool: Spool,
+        *,
+        clock: Clock | None = None,
+        on_append: Callable[[], None] = lambda: None,
+        connections_limit: int = CONNECTIONS_LIMIT,
+    ) -> None:
+        """`on_append` is called by the server's thread when new lines are durable."""
+        self.error = ""
+        """Why nothing can be taken at present; empty: all is well."""
+        self._config = config
+        self._spool = spool
+        self._clock: Clock = clock or SystemClock()
+        self._on_append = on_append
+        self._connections_limit = connections_limit
+        self._counters = ForwardCounters()
+        self._listener: Listener | None = None
+        self._options = SessionOptions(server_name=f"afterimage@{socket.gethostname()}")
+        self._selector = selectors.DefaultSelector()
+        self._connections: set[Connection] = set()
+        self._large: Connection | None = None
+        self._accepts_at = 0.0
+        self._waiting: deque[Connection] = deque()
+        self._batch = _Batch()
+        self._is_blocked = False
+        self._stop = threading.Event()
+        self._stop_at = 0.0
+        self._waker, self._wakened = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="forward", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, with the port that was chosen; as configured before `start`."""
+        return self._listener.address if self._listener else self._config.listen
+
+    def start(self) -> None:
+        """Listen, and serve in a thread of its own.
+
+        Raises:
+            ConfigError: it can't listen there, or the key can't be read.
+        """
+        key = self._read_key()
+        self._options = replace(self._options, shared_key=key)
+        self._listener = open_listener(self._config.listen)
+        self._watch_listener()
+        if self._listener.datagrams is not None:
+            self._selector.register(self._listener.datagrams, selectors.EVENT_READ, "heartbeat")
+        self._selector.register(self._wakened, selectors.EVENT_READ, "wake")
+        self._thread.start()
+
+    def stop(self, deadline_seconds: float) -> None:
+        """Take what the kernel holds already, answer it, and close; returns within the deadline."""
+        self._stop_at = self._clock.monotonic() + deadline_seconds
+        self._stop.set()
+        self._waker.send(b"\0")
+        if self._thread.ident is None:
+            self._let_go()
+        else:
+            self._thread.join(deadline_seconds + _TICK_SECONDS)
+        self._waker.close()
+
+    def counters(self) -> ForwardCounters:
+        """What it did so far."""
+        return replace(self._counters, connections_open=len(self._connections))
+
+    # ---- the thread
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._turn()
+            self._drain()
+        except Exception as error:  # noqa: BLE001 - a worker's boundary: the agent reads `error`
+            self.error = f"the Forward server at {self.address} failed: {error!r}"
+            narrate("error", self.error)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for connection in list(self._connections):
+            self._close(connection)
+        if self._listener is not None:
+            self._listener.close()
+        self._selector.close()
+        self._wakened.close()
+
+    def _turn(self) -> None:
+        timeout = _FULL_RETRY_SECONDS if self._is_blocked else _TICK_SECONDS
+        before = self._counters.bytes_received
+        for key, events in self._selector.select(timeout):
+            match key.data:
+                case "accept":
+                    self._accept()
+                case "heartbeat":
+                    _answer_heartbeat(key.fileobj)
+                case "wake":
+                    pass
+                case connection:
+                    self._serve(connection, events, before + _TURN_BYTES)
+        is_awaited = bool(self._batch.replies)
+        self._commit()
+        self._look_after()
+        received = self._counters.bytes_received - before
+        if 0 < received < _GATHER_BYTES and not is_awaited:
+            self._stop.wait(_GATHER_SECONDS)
+
+    def _serve(self, connection: Connection, events: int, until_bytes: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            connection.send()
+        if events & selectors.EVENT_READ:
+            self._read(connection, until_bytes - self._counters.bytes_received)
+        self._watch(connection)
+
+    def _read(self, connection: Connection, limit_bytes: int) -> None:
+        now, now_nanos = self._clock.monotonic(), self._clock.now_nanos()
+        for size, step in connection.read(now, now_nanos, limit_bytes):
+            self._counters = replace(
+                self._counters, bytes_received=self._counters.bytes_received + size
+            )
+            self._take(connection, step)
+            if connection.is_large and not self._may_be_large(connection):
+                return
+
+    def _take(self, connection: Connection, step: Step) -> None:
+        for delivery in step.deliveries:
+            self._take_delivery(connection, delivery)
+        self._batch.replies += ((connection, reply) for reply in step.replies)
+        if not step.refusals:
+            return
+        self._counters = replace(
+            self._counters, refused=self._counters.refused + len(step.refusals)
+        )
+        if not connection.has_narrated:
+            connection.has_narrated = True
+            narrate("warning", f"Forward at {self.address}: {step.refusals[0]}")
+
+    def _take_delivery(self, connection: Connection, delivery: Delivery) -> None:
+        batch = self._batch
+        if delivery.ack:
+            batch.replies.append((connection, delivery.ack))
+        if delivery.key:
+            if delivery.key in batch.keys or self._spool.is_known(delivery.key):
+                batch.duplicates += 1
+                return
+            batch.keys.add(delivery.key)
+            batch.chunks.append(Chunk(delivery.key, len(batch.lines), len(delivery.lines)))
+        batch.lines += delivery.lines
+
+    # ---- committing
+
+    def _commit(self) -> None:
+        """Make durable what was read, then answer; if it can't be, stop reading until it can."""
+        batch = self._batch
+        if batch.lines:
+            try:
+                self._spool.append(batch.lines, chunks=batch.chunks)
+            except SpoolFullError:
+                self._block("the spool is full: clients have to wait until more is shipped")
+                return
+            except StateError as error:
+                self._block(str(error))
+                return
+            self._on_append()
+        self._batch = _Batch()
+        self._counters = replace(
+            self._counters,
+            events=self._counters.events + len(batch.lines),
+            duplicates=self._counters.duplicates + batch.duplicates,
+        )
+        self._unblock()
+        for connection, reply in batch.replies:
+            connection.owe(reply)
+        for connection in {connection for connection, _ in batch.replies}:
+            connection.send()
+            self._watch(connection)
+        for connection in [one for one in self._connections if one.is_ended]:
+            self._watch(connection)
+
+    def _block(self, why: str) -> None:
+        if self.error != why:
+            self.error = why
+            narrate("warning", f"Forward at {self.address}: {why}")
+        if not self._is_blocked:
+            self._is_blocked = True
+            for connection in list(self._connections):
+                self._watch(connection)
+
+    def _unblock(self) -> None:
+        self.error = ""
+        if self._is_blocked:
+            self._is_blocked = False
+            for connection in list(self._connections):
+                connection.heard_at = self._clock.monotonic()  # it was not listened to
+                self._watch(connection)
+
+    # ---- connections
+
+    def _accept(self) -> None:
+        if self._listener is None:
+            return
+        while len(self._connections) < self._connections_limit or self._evict():
+            try:
+                sock, _ = self._listener.stream.accept()
+            except BlockingIOError:
+                return
+            except OSError:  # the client went away, or no descriptor is left
+                break
+            connection = Connection(sock, self._options, self._clock.monotonic())
+            self._connections.add(connection)
+            self._counters = replace(self._counters, connections=self._counters.connections + 1)
+            connection.send()
+            self._watch(connection)
+        self._accepts_at = self._clock.monotonic() + _TICK_SECONDS
+        self._watch_listener()
+
+    def _watch_listener(self) -> None:
+        """Accept no more for a moment where there is no room; the kernel keeps who waits."""
+        if self._listener is None:
+            return
+        is_open = self._clock.monotonic() >= self._accepts_at
+        registered = self._listener.stream in self._selector.get_map()
+        if is_open and not registered:
+            self._selector.register(self._listener.stream, selectors.EVENT_READ, "accept")
+        elif registered and not is_open:
+            self._selector.unregister(self._listener.stream)
+
+    def _evict(self) -> bool:
+        """Make room by closing a connection that has said nothing for long; clients come again."""
+        now = self._clock.monotonic()
+        idle = min(self._connections, key=lambda one: one.heard_at)
+        if now - idle.heard_at < _EVICT_IDLE_SECONDS or self._is_blocked:
+            return False
+        self._close(idle)
+        return True
+
+    def _watch(self, connection: Connection) -> None:
+        """Watch a connection for what it may do now; close it when nothing is left to do."""
+        if connection not in self._connections:
+            return
+        is_answered = all(one is not connection for one, _ in self._batch.replies)
+        if connection.is_lost or (connection.is_ended and is_answered and not connection.is_owed):
+            self._close(connection)
+            return
+        events = selectors.EVENT_WRITE if connection.is_owed else 0
+        if not (connection.is_ended or self._is_blocked or connection in self._waiting):
+            events |= selectors.EVENT_READ
+        key = self._selector.get_map().get(connection.socket)
+        if key is None:
+            if events:
+                self._selector.register(connection.socket, events, connection)
+        elif not events:
+            self._selector.unregister(connection.socket)
+        elif events != key.events:
+            self._selector.modify(connection.socket, events, connection)
+
+    def _may_be_large(self, connection: Connection) -> bool:
+        """One client at a time may have a large unfinished message; the others wait their turn."""
+        if self._large is None:
+            self._large = connection
+        if self._large is connection:
+            return True
+        if connection not in self._waiting:
+            self._waiting.append(connection)
+        return False
+
+    def _look_after(self) -> None:
+        """Let the next large message go on, close who is stuck, let idle segments go."""
+        now = self._clock.monotonic()
+        for connection in [one for one in self._connections if one.is_stuck(now)]:
+            if connection not in self._waiting and not self._is_blocked:
+                self._take(connection, Step(refusals=["a client stood still in its message"]))
+                self._close(connection)
+        if self._large is not None and not self._large.is_large:
+            self._large = None
+        if self._large is None and self._waiting:
+            self._large = self._waiting.popleft()
+            self._large.heard_at = now
+            self._watch(self._large)
+        self._watch_listener()
+        self._spool.tend()
+
+    def _close(self, connection: Connection) -> None:
+        if connection.session.held_bytes:
+            self._counters = replace(self._counters, cut=self._counters.cut + 1)
+        self._connections.discard(connection)
+        if connection in self._waiting:
+            self._waiting.remove(connection)
+        if self._large is connection:
+            self._large = None
+        if connection.socket in self._selector.get_map():
+            self._selector.unregister(connection.socket)
+        connection.socket.close()
+
+    # ---- the end
+
+    def _drain(self) -> None:
+        """The last words: what the kernel holds of every client, and of those not yet accepted."""
+        self._connections_limit = 1 << 30
+        self._accept()
+        for connection in self._connections:
+            if connection.socket.family == socket.AF_UNIX:
+                # a client that writes from now on hears it, and keeps what it has
+                _shut(connection.socket)
+        while self._clock.monotonic() < self._stop_at:
+            before = self._counters.bytes_received
+            for connection in self._readable():
+                self._read(connection, _TURN_BYTES)
+            self._commit()
+            self._look_after()
+            if self._is_blocked:
+                self._sleep(_FULL_RETRY_SECONDS)
+            elif self._counters.bytes_received == before:
+                break
+        if self._batch.lines:
+            narrate(
+                "warning",
+                f"Forward at {self.address}: {len(self._batch.lines)} events could not be kept "
+                f"({self.error}); clients that want acknowledgements send theirs again",
+            )
+
+    def _readable(self) -> Iterator[Connection]:
+        if self._is_blocked:
+            return
+        for connection in list(self._connections):
+            if not connection.is_ended and connection not in self._waiting:
+                yield connection
+
+    def _sleep(self, seconds: float) -> None:
+        self._selector.select(0)
+        threading.Event().wait(seconds)
+
+    def _read_key(self) -> bytes:
+        path = self._config.shared_key_file
+        if path is None:
+            return b""
+        try:
+            key = path.read_bytes().strip()
+        except OSError as error:
+            raise ConfigError(
+                f"the shared key {path} can't be read", why=error.strerror or str(error)
+            ) from error
+        if not key:
+            raise ConfigError(
+                f"the shared key {path} is empty", next_step="write the clients' key into it"
+            )
+        return key
+
+
+def _answer_heartbeat(sock: object) -> None:
+    """A datagram of one zero byte gets one back; nothing else gets anything."""
+    if not isinstance(sock, socket.socket):
+        return
+    try:
+        while True:
+            data, sender = sock.recvfrom(16)
+            if data == b"\0":
+                sock.sendto(b"\0", sender)
+    except OSError:
+        return
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RD)
+    except OSError:
+        return
