@@ -19,7 +19,8 @@ from forensics.aws.account import connect
 from forensics.collect.server import open_collector
 from forensics.evidence.folder import FolderEvidence
 from forensics.ledger.load import find_row, load_ledger
-from forensics.proof.raw import Bytes, read_path
+from forensics.proof.pieces import Bytes
+from forensics.proof.raw import read_path
 from forensics.quarantine.facts import fetch_facts
 from forensics.quarantine.plan import plan_quarantine
 from forensics.quarantine.run import run_quarantine

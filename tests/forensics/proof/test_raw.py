@@ -2,117 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
-from forensics.collect.writer import Writer
 from forensics.errors import IntegrityError, NotFoundError
-from forensics.proof.raw import Bytes, Hole, read_path
-from forensics.store.sqlite import SqliteStore
-from shipper.wire.framing import frame
-from shipper.wire.record import Identity, RecordBuilder
-from shipper.wire.state import SourceRow
-from shipper.wire.times import parse_time
-from shipper.wire.vitals import VitalsWriter
-
-INSTANCE = "i-0a"
-PATH = "/var/log/app.log"
-NOON = "2026-01-03T12:00:00.000000000Z"
-IDENTITY = Identity(instance_id=INSTANCE)
-
-
-class Stream:
-    """What one shipper sends, as `_bulk` bodies."""
-
-    def __init__(self, name: str, run: int = 1) -> None:
-        self.name = name * 16
-        self._vitals = VitalsWriter(identity=IDENTITY, stream=self.name, run=run)
-
-    def row(
-        self, source: int, content: bytes, *, at: str = NOON, inode: int = 7, from_offset: int = 0
-    ) -> bytes:
-        """The source document of a file whose first bytes are `content`."""
-        row = SourceRow(
-            source=source,
-            path=PATH,
-            device=1,
-            inode=inode,
-            fingerprint=hashlib.sha256(content[:1024]).hexdigest(),
-            fingerprint_bytes=len(content[:1024]),
-            day=at[:10],
-            from_offset=from_offset,
-            at=at,
-        )
-        return self._vitals.source(row, at).build()
-
-    def lines(
-        self, source: int, content: bytes, *, start: int = 0, end: int | None = None, day: int = 3
-    ) -> bytes:
-        """The records of `content[start:end]`."""
-        builder = RecordBuilder(
-            identity=IDENTITY,
-            stream=self.name,
-            source=source,
-            path=PATH,
-            index=f"afterimage-logs-2026.01.{day:02}",
-        )
-        records = frame(content[start:end], final=True)
-        return b"".join(builder.build(records, start, parse_time(NOON)))
-
-    def heartbeat(self, source: int, *, read: int, acked: int, size: int, dead: int = 0) -> bytes:
-        """How far that source is."""
-        told = [{"source": source, "read": read, "acked": acked, "size": size}]
-        return self._vitals.heartbeat(NOON, {"dead_lettered_bytes": dead}, told).build()
-
-    def gap(self, source: int, start: int, end: int, reason: str) -> bytes:
-        """A gap that the shipper declares."""
-        return self._vitals.gap(
-            NOON, source=source, path=PATH, start=start, end=end, reason=reason
-        ).build()
-
-
-class Loaded:
-    """A store, and the collector's writer in front of it."""
-
-    def __init__(self, path: Path, writer: Writer, store: SqliteStore) -> None:
-        self.path = path
-        self.store = store
-        self._writer = writer
-
-    def load(self, *bodies: bytes) -> None:
-        """Store bodies as the collector does."""
-        for body in bodies:
-            stored = self._writer.submit(body, "").result(10)
-            assert [] == [item for item in stored.items if item.error]
-
-    async def read(self) -> tuple[bytes, list[Hole]]:
-        """All bytes, and all holes."""
-        pieces = [piece async for piece in read_path(self.store, INSTANCE, PATH)]
-        data = b"".join(piece.data for piece in pieces if isinstance(piece, Bytes))
-        return data, [piece for piece in pieces if isinstance(piece, Hole)]
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[Writer]:
-    """The collector's writer over an empty file."""
-    writer = Writer(tmp_path / "store.sqlite", disk_floor_bytes=0)
-    writer.start()
-    yield writer
-    writer.stop()
-
-
-@pytest.fixture
-async def loaded(tmp_path: Path, writer: Writer) -> AsyncIterator[Loaded]:
-    """A store to load and read."""
-    store = await SqliteStore.open(tmp_path / "store.sqlite")
-    yield Loaded(tmp_path / "store.sqlite", writer, store)
-    await store.close()
+from forensics.proof.raw import read_path
+from tests.forensics.proof.shipped import INSTANCE, NOON, PATH, Loaded, Stream
 
 
 def content(size: int, seed: int = 1) -> bytes:
