@@ -179,7 +179,8 @@ def _check(parsed: argparse.Namespace) -> int:
 
 
 def _status(parsed: argparse.Namespace) -> int:
-    from shipper.status import load_status, render_json, render_text
+    from shipper.status import load_status, render_json
+    from shipper.status_text import render_text
 
     status = load_status(_state_directory(parsed))
     sys.stdout.write((render_json if parsed.json else render_text)(status))

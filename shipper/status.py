@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from shipper.errors import StateError, UnreachableError
-from shipper.narration import printable
 from shipper.statistics import STATUS_SCHEMA, STATUS_VERSION
 
 _STALE_SECONDS: Final = 15.0
@@ -111,31 +110,6 @@ def _lives(pid: object) -> bool:
     return True
 
 
-def render_text(status: Status) -> str:
-    """The verdict, then what a person asks next: whether the centre takes it, and how far it is."""
-    values = status.values
-    counters = _table(values.get("counters"))
-    error = values.get("last_error")
-    lines = [
-        status.verdict,
-        f"stream {values.get('stream')}, run {values.get('run')}, since {values.get('started_at')}",
-        f"output {values.get('output')}, last answer {values.get('last_answer_at') or 'none yet'}"
-        + (f", last error: {error}" if error else ""),
-        "bytes: " + ", ".join(f"{name.removesuffix('_bytes')} {n}" for name, n in counters.items()),
-    ]
-    sources = values.get("sources")
-    for source in sources if isinstance(sources, list) else []:
-        one = _table(source)
-        why = f"  {one['error']}" if one.get("error") else ""
-        lines.append(
-            f"  {one.get('path')}: acked {one.get('acked')} of {one.get('size')} bytes"
-            f" (source {one.get('source')}){why}"
-        )
-    for path, why in _table(values.get("unreadable")).items():
-        lines.append(f"  {path}: can't be read: {why}")
-    return "".join(f"{printable(line)}\n" for line in lines)
-
-
 def render_json(status: Status) -> str:
     """The agent's document, with what the machine says about it beside it."""
     beside = {
@@ -145,7 +119,3 @@ def render_json(status: Status) -> str:
         "age_seconds": round(status.age_seconds, 3),
     }
     return json.dumps({**status.values, **beside}, indent=2) + "\n"
-
-
-def _table(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -13,8 +13,21 @@ from typing import Any
 import pytest
 
 from shipper.errors import ShipperError, StateError, UnreachableError
-from shipper.statistics import Counters, SourceStatistics, Statistics, format_status
-from shipper.status import load_status, render_json, render_text
+from shipper.statistics import (
+    Counters,
+    ForwardStatistics,
+    GapStatistics,
+    SourceStatistics,
+    Statistics,
+    Usage,
+    format_status,
+)
+from shipper.status import load_status, render_json
+from shipper.status_text import render_text
+
+COUNTERS = Counters(
+    read_bytes=30, acked_bytes=20, pending_bytes=7, dropped_bytes=1, dead_lettered_bytes=2
+)
 
 
 def write_status(folder: Path, *, age_seconds: float = 0.0, **changes: Any) -> None:
@@ -29,11 +42,17 @@ def write_status(folder: Path, *, age_seconds: float = 0.0, **changes: Any) -> N
         "output": "ok",
         "last_answer_at": "2026-01-03T14:05:11.000000000Z",
         "last_error": "",
-        "counters": Counters(
-            read_bytes=30, acked_bytes=20, pending_bytes=7, dropped_bytes=1, dead_lettered_bytes=2
-        ),
+        "counters": COUNTERS,
         "sources": (
-            SourceStatistics(source=0, path="/var/log/a\x1b.log", size=40, read=30, acked=20),
+            SourceStatistics(
+                source=0,
+                path="/var/log/a\x1b.log",
+                size=40,
+                read=30,
+                acked=20,
+                counters=COUNTERS,
+                pending_since="2026-01-03T14:05:02.000000000Z",
+            ),
         ),
         "unreadable": {"/var/log/b.log": "Permission denied"},
     }
@@ -59,10 +78,114 @@ def test_a_fresh_status_of_a_living_process_runs(tmp_path: Path) -> None:
         f"running, process {os.getpid()}, wrote 0 s ago",
         "stream 0123456789abcdef0123, run 2, since 2026-01-03T14:00:00.000000000Z",
         "output ok, last answer 2026-01-03T14:05:11.000000000Z",
-        "bytes: read 30, acked 20, pending 7, dropped 1, dead_lettered 2",
-        r"  /var/log/a\x1b.log: acked 20 of 40 bytes (source 0)",
+        "bytes: read 30 = acked 20 + pending 7 + dropped 1 + dead-lettered 2",
+        (
+            r"  /var/log/a\x1b.log: acked 20 of 40 bytes (source 0), 10 unread, 7 bytes pending, "
+            "1 byte dropped, 2 bytes dead-lettered, "
+            "the oldest read at 2026-01-03T14:05:02.000000000Z (10 s)"
+        ),
         "  /var/log/b.log: can't be read: Permission denied",
+        (
+            "→ the centre refused some records for good: `shipper dead-letters list` says why, "
+            "`shipper dead-letters redrive` sends them again"
+        ),
+        "→ run the shipper as a user that may read these files, as the unit from `bake` does",
     ] == render_text(status).splitlines()
+
+
+def told(folder: Path, **changes: Any) -> list[str]:
+    """The lines of a status that is well but for `changes`."""
+    well: dict[str, Any] = {"counters": Counters(), "sources": (), "unreadable": {}}
+    write_status(folder, **(well | changes))
+    return render_text(load_status(folder)).splitlines()
+
+
+def test_who_is_well_gets_no_advice(tmp_path: Path) -> None:
+    """Four lines, and nothing to do."""
+    assert 4 == len(told(tmp_path))
+
+
+def test_a_centre_that_takes_nothing_is_told_with_since_and_why(tmp_path: Path) -> None:
+    """And that nothing is lost, and which command says more."""
+    lines = told(
+        tmp_path,
+        output="retrying",
+        failing_since="2026-01-03T14:00:12.000000000Z",
+        last_error="https://centre: HTTP 503",
+    )
+    assert (
+        "output retrying since 2026-01-03T14:00:12.000000000Z (5 min), last answer "
+        "2026-01-03T14:05:11.000000000Z, last error: https://centre: HTTP 503"
+    ) == lines[2]
+    assert "nothing is lost" in lines[-2]
+    assert "shipper check -c FILE" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line", "advice"),
+    [
+        (
+            {"usage": Usage(spool_bytes=95 << 20, spool_limit_bytes=100 << 20)},
+            "takes: spool 95.0 MiB of 100.0 MiB",
+            "senders wait",
+        ),
+        (
+            {"usage": Usage(held_bytes=9 << 30, held_limit_bytes=10 << 30)},
+            "takes: deleted and held 9.0 GiB of 10.0 GiB",
+            "the oldest go next, with a gap",
+        ),
+        (
+            {
+                "gaps": GapStatistics(
+                    gaps=3, known_bytes=9, truncated_gaps=1, truncated_bytes_known=9
+                )
+            },
+            "gaps in this run: 3, 9 bytes known, 1 by truncation",
+            "copytruncate",
+        ),
+        ({"pid": 2**70}, "stream", "start it, it goes on where it stood"),
+    ],
+)
+def test_what_is_wrong_is_told_with_what_to_do(
+    tmp_path: Path, changes: dict[str, Any], line: str, advice: str
+) -> None:
+    """A person at three in the morning gets the number and the next step."""
+    lines = told(tmp_path, **changes)
+    assert any(line in one for one in lines), lines
+    assert any(one.startswith("→") and advice in one for one in lines), lines
+
+
+def test_what_is_within_its_limits_is_no_trouble(tmp_path: Path) -> None:
+    """Usage is shown, without advice; Forward's figures too."""
+    lines = told(
+        tmp_path,
+        usage=Usage(in_flight_bytes=1 << 20, in_flight_limit_bytes=16 << 20, spool_bytes=5),
+        forward=ForwardStatistics(connections=2, events=30),
+    )
+    assert [
+        "takes: in flight 1.0 MiB of 16.0 MiB, spool 5 bytes",
+        "forward: 2 connections, 30 events on disk, 0 connections refused",
+    ] == lines[4:]
+
+
+def test_the_source_that_is_furthest_behind_comes_first(tmp_path: Path) -> None:
+    """Of hundreds the first twenty, and how many of the others are behind."""
+    sources = tuple(
+        SourceStatistics(source=n, path=f"/{n}.log", size=100, read=100, acked=100 - n)
+        for n in range(300)
+    )
+    lines = told(tmp_path, sources=sources)
+    assert 4 + 20 + 1 == len(lines)
+    assert lines[4].startswith("  /299.log: acked -199 of 100")
+    assert "  and 280 more, 279 of them behind (all of them: --json)" == lines[-1]
+
+
+def test_a_journal_is_told_in_entries(tmp_path: Path) -> None:
+    """Its offsets are sequence numbers, and its name is no path."""
+    journal = SourceStatistics(
+        source=4, path="", kind="journald", name="journald", size=9, read=9, acked=8
+    )
+    assert "  journald: acked 8 of 9 entries (source 4)" == told(tmp_path, sources=(journal,))[-1]
 
 
 def test_json_is_the_agents_document_and_the_judgement(tmp_path: Path) -> None:
@@ -132,6 +255,7 @@ def test_a_status_without_its_parts_is_still_shown(tmp_path: Path) -> None:
     """A status whose lists are missing or odd is rendered as far as it goes."""
     write_status(tmp_path)
     document = json.loads((tmp_path / "status.json").read_text())
-    document |= {"counters": 3, "sources": [4], "unreadable": []}
+    document |= {"counters": 3, "sources": [4], "unreadable": [], "usage": 1, "gaps": "x"}
+    document |= {"failing_since": [], "forward": {"connections": None}}
     (tmp_path / "status.json").write_text(json.dumps(document))
     assert render_text(load_status(tmp_path)).startswith("running, process ")

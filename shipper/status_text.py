@@ -1,0 +1,190 @@
+"""A shipper's status as text: what is behind, why, since when, and what to do about it.
+
+In: a `Status`. Out: lines for a person. It must never trust the document: a member that is missing
+or odd is left out, and the rest still shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from shipper.narration import printable
+from shipper.status import Status
+from shipper.wire.times import NANOS_PER_SECOND, parse_time
+
+_SHOWN_SOURCES: Final = 20
+_NEARLY_FULL: Final = 0.9
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+_USAGES: Final = {"in_flight": "in flight", "spool": "spool", "held": "deleted and held"}
+_COUNTED: Final = {"pending": "pending", "dropped": "dropped", "dead_lettered": "dead-lettered"}
+
+
+def render_text(status: Status) -> str:
+    """The verdict; whether the centre takes it; what is behind, since when; and what to do."""
+    values = status.values
+    lines = [
+        status.verdict,
+        f"stream {values.get('stream')}, run {values.get('run')}, since {values.get('started_at')}",
+        _output_line(values),
+        _bytes_line(values),
+        *_usage_lines(values),
+        *_source_lines(values),
+        *_unreadable_lines(values),
+        *(f"→ {advice}" for advice in find_advice(status)),
+    ]
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _output_line(values: Mapping[str, Any]) -> str:
+    since = values.get("failing_since")
+    error = values.get("last_error")
+    return (
+        f"output {values.get('output')}"
+        + (f" since {since}{_age(since, values.get('at'))}" if since else "")
+        + f", last answer {values.get('last_answer_at') or 'none yet'}"
+        + (f", last error: {error}" if error else "")
+    )
+
+
+def _bytes_line(values: Mapping[str, Any]) -> str:
+    counters = _table(values.get("counters"))
+    read, acked, pending, dropped, dead = (
+        counters.get(f"{name}_bytes")
+        for name in ("read", "acked", "pending", "dropped", "dead_lettered")
+    )
+    return (
+        f"bytes: read {read} = acked {acked} + pending {pending} + dropped {dropped}"
+        f" + dead-lettered {dead}"
+    )
+
+
+def _usage_lines(values: Mapping[str, Any]) -> Iterator[str]:
+    usage = _table(values.get("usage"))
+    parts = [
+        f"{name} {_size(used)}" + (f" of {_size(limit)}" if limit else "")
+        for key, name in _USAGES.items()
+        if (used := _number(usage.get(f"{key}_bytes")))
+        for limit in (_number(usage.get(f"{key}_limit_bytes")),)
+    ]
+    if parts:
+        yield f"takes: {', '.join(parts)}"
+    gaps = _table(values.get("gaps"))
+    if _number(gaps.get("gaps")):
+        truncated = _number(gaps.get("truncated_gaps"))
+        yield (
+            f"gaps in this run: {gaps.get('gaps')}, {_size(_number(gaps.get('known_bytes')))} known"
+            + (f", {truncated} by truncation" if truncated else "")
+        )
+    forward = _table(values.get("forward"))
+    if forward:
+        yield (
+            f"forward: {forward.get('connections')} connections, {forward.get('events')} events"
+            f" on disk, {forward.get('refused_connections')} connections refused"
+        )
+
+
+def _source_lines(values: Mapping[str, Any]) -> Iterator[str]:
+    """The sources, the one that is furthest behind first."""
+    listed = values.get("sources")
+    sources = [_table(one) for one in (listed if isinstance(listed, list) else [])]
+    sources.sort(key=_lag, reverse=True)
+    for one in sources[:_SHOWN_SOURCES]:
+        yield f"  {_source_line(one, values.get('at'))}"
+    left = sources[_SHOWN_SOURCES:]
+    if left:
+        behind = sum(1 for one in left if _lag(one))
+        yield f"  and {len(left)} more, {behind} of them behind (all of them: --json)"
+
+
+def _source_line(source: Mapping[str, Any], at: object) -> str:
+    counters = _table(source.get("counters"))
+    unit = "entries" if source.get("kind") == "journald" else "bytes"
+    acked, size = source.get("acked"), source.get("size")
+    line = (
+        f"{source.get('name') or source.get('path')}: acked {acked} of {size} {unit}"
+        f" (source {source.get('source')})"
+    )
+    unread = _number(source.get("size")) - _number(source.get("read"))
+    if unread > 0:
+        line += f", {unread} unread"
+    for name, word in _COUNTED.items():
+        if counted := _number(counters.get(f"{name}_bytes")):
+            line += f", {_size(counted)} {word}"
+    since = source.get("pending_since")
+    if since:
+        line += f", the oldest read at {since}{_age(since, at)}"
+    return line + (f"  {source['error']}" if source.get("error") else "")
+
+
+def _unreadable_lines(values: Mapping[str, Any]) -> Iterator[str]:
+    for path, why in _table(values.get("unreadable")).items():
+        yield f"  {path}: can't be read: {why}"
+
+
+def find_advice(status: Status) -> Iterator[str]:
+    """What to do about what is wrong; nothing where nothing is."""
+    values = status.values
+    if not status.is_running:
+        yield "nothing is lost while the files remain: start it, it goes on where it stood"
+        yield "journalctl -u afterimage-shipper -n 50 has its last words"
+    elif values.get("output") == "retrying":
+        yield "the centre takes nothing; nothing is lost while files and state folder remain"
+        yield "`shipper check -c FILE` asks each of its addresses and says what they answer"
+    counters = _table(values.get("counters"))
+    if _number(counters.get("dead_lettered_bytes")):
+        yield (
+            "the centre refused some records for good: `shipper dead-letters list` says why,"
+            " `shipper dead-letters redrive` sends them again"
+        )
+    usage = _table(values.get("usage"))
+    if _is_nearly_full(usage, "spool"):
+        yield "the spool is full, senders wait: it empties as the centre takes records (spool_mib)"
+    if _is_nearly_full(usage, "held"):
+        yield "deleted files fill the disk until they are shipped: the oldest go next, with a gap"
+    if _number(_table(values.get("gaps")).get("truncated_gaps")):
+        yield (
+            "a file was truncated before it was read to its end (logrotate's copytruncate does"
+            " that): let logrotate use `create`"
+        )
+    if _table(values.get("unreadable")):
+        yield "run the shipper as a user that may read these files, as the unit from `bake` does"
+
+
+def _is_nearly_full(usage: Mapping[str, Any], name: str) -> bool:
+    limit = _number(usage.get(f"{name}_limit_bytes"))
+    return limit > 0 and _number(usage.get(f"{name}_bytes")) >= limit * _NEARLY_FULL
+
+
+def _lag(source: Mapping[str, Any]) -> int:
+    return max(0, _number(source.get("size")) - _number(source.get("acked")))
+
+
+def _age(since: object, at: object) -> str:
+    """How long before `at` that was, for a person; empty: one of the two is no time."""
+    try:
+        seconds = (parse_time(str(at)) - parse_time(str(since))) // NANOS_PER_SECOND
+    except ValueError:
+        return ""
+    if seconds < 2 * _MINUTE:
+        return f" ({seconds} s)"
+    if seconds < 2 * _HOUR:
+        return f" ({seconds // _MINUTE} min)"
+    return f" ({seconds // _HOUR} h)"
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < 10 << 10:
+        return "1 byte" if size_bytes == 1 else f"{size_bytes} bytes"
+    if size_bytes < 1 << 30:
+        return f"{size_bytes / (1 << 20):.1f} MiB"
+    return f"{size_bytes / (1 << 30):.1f} GiB"
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
