@@ -14,7 +14,9 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from shipper.config import OutputConfig
-from shipper.deliver.http import BasicAuth, load_tls
+from shipper.deliver.addresses import parse_address
+from shipper.deliver.credentials import Request, open_credentials
+from shipper.deliver.tls import load_tls
 from shipper.narration import printable
 from shipper.ports import NoAnswerError
 
@@ -44,7 +46,7 @@ def probe_output(
     connection = _connect(url, output, timeout_seconds)
     path = urlsplit(url).path.rstrip("/") + "/"
     try:
-        connection.request("GET", path, headers=_credentials(output))
+        connection.request("GET", path, headers=_headers(url, output))
         response = connection.getresponse()
         body = _read(response, time.monotonic() + timeout_seconds)
     except (OSError, http.client.HTTPException) as error:
@@ -77,12 +79,18 @@ def _connect(url: str, output: OutputConfig, timeout_seconds: float) -> http.cli
     )
 
 
-def _credentials(output: OutputConfig) -> dict[str, str]:
+def _headers(url: str, output: OutputConfig) -> dict[str, str]:
+    address = parse_address(url)
+    headers = {"Host": address.host_header}
+    request = Request(
+        method="GET",
+        url=f"{address.scheme}://{address.host_header}{address.path}/",
+        headers=headers,
+    )
     try:
-        header = BasicAuth(output.username_file, output.password_file).header()
+        return {**headers, **open_credentials(output).headers(request)}
     except NoAnswerError:
-        return {}  # that a file can't be read is a finding of its own
-    return {"Authorization": header} if header else {}
+        return headers  # that a file can't be read is a finding of its own
 
 
 def _judge(url: str, status: int, body: bytes) -> Probe:

@@ -1,19 +1,21 @@
 """Parts that travel in one request, and the request's body.
 
-In: parts, in order. Out: gzip bodies of all their items or of some, and which part an item is of.
-Items are built when they are sent and not kept: what waits in memory are raw bytes. It must never
-give an item another id, or an item's second form to the centre beside its first.
+In: parts, in order. Out: the pieces of a body of all their items or of some, gzip or plain, and
+which part an item is of. Items are built when they are sent and not kept: what waits in memory are
+raw bytes. It must never give an item another id, or an item's second form to the centre beside its
+first.
 """
 
 from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
 from shipper.ports import Part
+from shipper.wire.builder import split_items
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _LEVEL: Final = 1
@@ -26,32 +28,40 @@ class Batch:
         self.parts = parts
         self.item_count = 0
         """Known once the body was built."""
+        self.built_bytes = 0
+        """How large the body was that was built last, before compression."""
         self._starts: list[int] = []
         self._plain: dict[int, bytes] = {}
 
-    def build_body(self) -> bytes:
-        """The body of all items, one part at a time."""
-        squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-        pieces: list[bytes] = []
+    def build_body(self, numbers: Sequence[int] | None, *, gzip: bool) -> list[bytes]:
+        """The body of the items with these numbers, ascending; None: of all."""
+        pieces = self._build_all() if numbers is None else self._items(numbers)
+        return self._squeeze(pieces) if gzip else list(self._count(pieces))
+
+    def _build_all(self) -> Iterator[bytes]:
+        """One part at a time."""
         counts: list[int] = []
         for part in self.parts:
-            items = part.build()
-            counts.append(len(items))
-            pieces.append(squeeze.compress(b"".join(items)))
+            built = part.build()
+            counts.append(built.item_count)
+            yield built.body
         *self._starts, self.item_count = accumulate(counts, initial=0)
-        pieces.append(squeeze.flush())
-        return b"".join(pieces)
 
-    def build_subset_body(self, numbers: Sequence[int]) -> bytes:
-        """The body of the items with these numbers, ascending."""
+    def _squeeze(self, pieces: Iterable[bytes]) -> list[bytes]:
         squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-        pieces = [squeeze.compress(item) for item in self._items(numbers)]
-        return b"".join((*pieces, squeeze.flush()))
+        squeezed = [squeeze.compress(piece) for piece in self._count(pieces)]
+        return [piece for piece in (*squeezed, squeeze.flush()) if piece]
+
+    def _count(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        self.built_bytes = 0
+        for piece in pieces:
+            self.built_bytes += len(piece)
+            yield piece
 
     def build_item(self, number: int) -> bytes:
         """One item as it was first sent."""
         place = self.part_of(number)
-        return self.parts[place].build()[number - self._starts[place]]
+        return split_items(self.parts[place].build().body)[number - self._starts[place]]
 
     def _items(self, numbers: Sequence[int]) -> Iterator[bytes]:
         place = -1
@@ -62,7 +72,7 @@ class Batch:
                 continue
             if self.part_of(number) != place:
                 place = self.part_of(number)
-                built = self.parts[place].build()
+                built = split_items(self.parts[place].build().body)
             yield built[number - self._starts[place]]
 
     def part_of(self, number: int) -> int:
@@ -73,6 +83,15 @@ class Batch:
         """How many bytes of a source an item stands for."""
         place = self.part_of(number)
         return self.parts[place].raw_bytes(number - self._starts[place])
+
+    def is_plain(self, number: int) -> bool:
+        """Whether an item is sent in its plain form."""
+        return number in self._plain
+
+    def has_plain(self, number: int) -> bool:
+        """Whether an item has a plain form at all."""
+        place = self.part_of(number)
+        return self.parts[place].build_plain(number - self._starts[place]) is not None
 
     def make_plain(self, number: int) -> bool:
         """Have an item sent in its plain form from now on; False: it is, or has none."""

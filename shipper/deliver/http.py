@@ -1,71 +1,36 @@
 """HTTP to the centre: one kept-alive connection, one `_bulk` request at a time.
 
-In: URLs and files with secrets. Out: `Reply`s. A connection that fails leads to the next URL.
+In: the output's configuration, and bodies. Out: `Reply`s. An address that fails leads to the next.
 Redirects are not followed: a shipper says its secrets to no one but whom it was told. It must never
 wait without a timeout, and never turn a lost answer into one.
 """
 
 from __future__ import annotations
 
-import base64
 import http.client
-import socket
+import secrets
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
 
 from shipper.config import OutputConfig
+from shipper.deliver.addresses import Address, Route, parse_address
+from shipper.deliver.connection import Answer, Connection
+from shipper.deliver.credentials import Request, open_credentials
 from shipper.deliver.outcome import FILTER_PATH
-from shipper.errors import ConfigError
+from shipper.deliver.tls import TlsFiles
 from shipper.ports import NoAnswerError, Reply
 
-if TYPE_CHECKING:
-    import ssl
-
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
-ANSWER_TIMEOUT_SECONDS: Final = 60.0
-_ANSWER_LIMIT_BYTES: Final = 64 << 20
-_READ_BYTES: Final = 256 << 10
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """One URL, taken apart."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-
-class BasicAuth:
-    """User and password from files, read again when they change: secrets rotate."""
-
-    def __init__(self, username_file: Path | None, password_file: Path | None) -> None:
-        self._files = [file for file in (username_file, password_file) if file is not None]
-        self._stamps: list[tuple[int, int]] = []
-        self._header = ""
-
-    def header(self) -> str:
-        """The Authorization header; empty: none is configured.
-
-        Raises:
-            NoAnswerError: a file can't be read just now.
-        """
-        if not self._files:
-            return ""
-        try:
-            stamps = [(found.st_mtime_ns, found.st_ino) for found in map(Path.stat, self._files)]
-            if stamps != self._stamps:
-                words = [file.read_text(encoding="utf-8").strip("\r\n") for file in self._files]
-                self._header = "Basic " + base64.b64encode(":".join(words).encode()).decode()
-                self._stamps = stamps
-        except (OSError, UnicodeDecodeError) as error:
-            raise NoAnswerError(f"the secret can't be read: {error}") from error
-        return self._header
+ANSWER_TIMEOUT_SECONDS: Final = 90.0
+"""For a whole request. OpenSearch itself waits a minute for a shard that is not there, and then
+says so item by item: that answer must not come too late."""
+_HOME_TIMEOUT_SECONDS: Final = 2.0
+_UNAUTHORIZED: Final = frozenset((401, 403))
+_UNWELL: Final = frozenset((502, 503, 504))
+# Escaped as SigV4 wants a query before it is signed; other centres do not mind.
+_QUERY: Final = "filter_path=" + quote(FILTER_PATH, safe="")
 
 
 class HttpTransport:
@@ -75,34 +40,42 @@ class HttpTransport:
         self,
         output: OutputConfig,
         *,
+        spread_by: str = "",
         connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
         answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
     ) -> None:
-        """ConfigError: a certificate or key can't be used."""
-        self._places = [_parse_place(url) for url in output.urls]
-        self._turn = 0
-        self._auth = BasicAuth(output.username_file, output.password_file)
+        """`spread_by`: what shippers differ by, the stream; ConfigError: a file can't be used."""
+        addresses = [parse_address(url) for url in output.urls]
+        self._route = Route(addresses, spread_by=spread_by)
+        self.takes_gzip = not all(address.is_loopback for address in addresses)
+        """Whether bodies are compressed: on a loopback interface that would save nothing."""
+        self._credentials = open_credentials(output)
+        self._tls = TlsFiles(output) if any(one.scheme == "https" for one in addresses) else None
         self._connect_timeout = connect_timeout_seconds
         self._answer_timeout = answer_timeout_seconds
-        self._connection: http.client.HTTPConnection | None = None
-        is_https = any(place.scheme == "https" for place in self._places)
-        self._tls = load_tls(output) if is_https else None
+        self._connection: Connection | None = None
+        self._name = secrets.token_hex(4)
+        self._requests = 0
 
-    def send(self, body: bytes) -> Reply:
-        """POST a gzip body to `_bulk`; NoAnswerError: it may or may not have been carried out."""
-        authorization = self._auth.header()
+    def send(self, body: Sequence[bytes]) -> Reply:
+        """POST a body's pieces to `_bulk`; NoAnswerError: it may or may not have been done."""
+        self._look_home()
+        if self._connection is not None and self._connection.is_stale():
+            self.close()
         was_kept_alive = self._connection is not None
+        connection = self._connection or self._connect()
         try:
-            return self._exchange(body, authorization, repeated=False)
+            return self._reply(self._exchange(connection, body), repeated=False)
         except (OSError, http.client.HTTPException) as error:
             # that the centre closed an idle connection says nothing about the centre
-            if not was_kept_alive or not isinstance(error, ConnectionError):
-                raise self._give_up(error) from error
+            if not was_kept_alive or isinstance(error, TimeoutError):
+                raise self._give_up(connection.address, error) from error
             self.close()
+        connection = self._connect()
         try:
-            return self._exchange(body, authorization, repeated=True)
+            return self._reply(self._exchange(connection, body), repeated=True)
         except (OSError, http.client.HTTPException) as error:
-            raise self._give_up(error) from error
+            raise self._give_up(connection.address, error) from error
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -110,104 +83,92 @@ class HttpTransport:
             self._connection.close()
             self._connection = None
 
-    def _give_up(self, error: Exception) -> NoAnswerError:
-        """This connection is of no use: the next try goes to the next URL."""
-        place = self._places[self._turn]
-        self.close()
-        self._turn = (self._turn + 1) % len(self._places)
-        return NoAnswerError(f"{place.host}:{place.port}: {str(error) or type(error).__name__}")
+    def _connect(self) -> Connection:
+        """To the first address from the current one on that answers; nothing was sent yet."""
+        for _ in range(len(self._route) - 1):
+            try:
+                self._connection = self._open(self._route.current, self._connect_timeout)
+                return self._connection
+            except OSError:
+                self._route.move_on(time.monotonic())
+        address = self._route.current
+        try:
+            self._connection = self._open(address, self._connect_timeout)
+        except OSError as error:
+            self._route.move_on(time.monotonic())
+            raise NoAnswerError(_say(address, error)) from error
+        return self._connection
 
-    def _exchange(self, body: bytes, authorization: str, *, repeated: bool) -> Reply:
-        place = self._places[self._turn]
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._connect(place)
-        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
-        if authorization:
-            headers["Authorization"] = authorization
-        response = _request(
-            connection, f"{place.path}/_bulk?filter_path={FILTER_PATH}", body, headers
+    def _open(self, address: Address, timeout_seconds: float) -> Connection:
+        tls = self._tls.context() if self._tls is not None and address.scheme == "https" else None
+        return Connection(address, tls=tls, timeout_seconds=timeout_seconds)
+
+    def _look_home(self) -> None:
+        """Go back to the first address once it is well; that it is not costs no request."""
+        if not self._route.is_home_due(time.monotonic()):
+            return
+        try:
+            connection = self._open(self._route.home, _HOME_TIMEOUT_SECONDS)
+        except OSError:
+            return
+        self.close()
+        self._route.go_home()
+        self._connection = connection
+
+    def _give_up(self, address: Address, error: Exception) -> NoAnswerError:
+        """This connection is of no use: the next try goes to the next address."""
+        self.close()
+        self._route.move_on(time.monotonic())
+        is_timeout = isinstance(error, TimeoutError)
+        return NoAnswerError(_say(address, error), is_lost=not is_timeout, is_timeout=is_timeout)
+
+    def _exchange(self, connection: Connection, body: Sequence[bytes]) -> Answer:
+        address = connection.address
+        self._requests += 1
+        target = f"{address.path}/_bulk?{_QUERY}"
+        headers = {
+            "Host": address.host_header,
+            "Content-Type": "application/x-ndjson",
+            "Content-Length": str(sum(map(len, body))),
+            "Accept-Encoding": "identity",
+            "X-Opaque-Id": f"{self._name}-{self._requests}",
+        }
+        if self.takes_gzip:
+            headers["Content-Encoding"] = "gzip"
+        request = Request(
+            method="POST",
+            url=f"{address.scheme}://{address.host_header}{target}",
+            headers=headers,
+            body=body,
         )
-        answer = _read_answer(response, time.monotonic() + self._answer_timeout)
-        if response.will_close:
+        headers |= self._credentials.headers(request)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"POST {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+        answer = connection.exchange(head, body, time.monotonic() + self._answer_timeout)
+        if answer.opaque_id not in {"", headers["X-Opaque-Id"]}:
+            raise http.client.HTTPException("the answer is another request's")
+        return answer
+
+    def _reply(self, answer: Answer, *, repeated: bool) -> Reply:
+        if answer.status in _UNAUTHORIZED:
+            self._credentials.forget()
+        if answer.will_close or (answer.status in _UNWELL and len(self._route) > 1):
             self.close()
+        if answer.status in _UNWELL:
+            self._route.move_on(time.monotonic())
         return Reply(
-            status=response.status,
-            body=answer,
-            retry_after_seconds=_parse_retry_after(response.getheader("Retry-After", "")),
-            location=response.getheader("Location", ""),
+            status=answer.status,
+            body=answer.body,
+            retry_after_seconds=_parse_retry_after(answer.retry_after),
+            location=answer.location,
             repeated=repeated,
         )
 
-    def _connect(self, place: _Place) -> http.client.HTTPConnection:
-        timeout = self._connect_timeout
-        if place.scheme == "https":
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                place.host, place.port, timeout=timeout, context=self._tls
-            )
-        else:
-            connection = http.client.HTTPConnection(place.host, place.port, timeout=timeout)
-        try:
-            connection.connect()
-        except BaseException:
-            connection.close()
-            raise
-        connection.sock.settimeout(self._answer_timeout)
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
 
-
-def load_tls(output: OutputConfig) -> ssl.SSLContext:
-    """The TLS settings; ConfigError: a file of them can't be used."""
-    import ssl
-
-    try:
-        context = ssl.create_default_context(cafile=output.ca_file)
-        if output.client_cert_file is not None:
-            context.load_cert_chain(output.client_cert_file, output.client_key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            "a certificate of [output.opensearch] can't be used",
-            why=str(error),
-            next_step="check ca_file, client_cert_file and client_key_file: PEM, readable",
-        ) from error
-    return context
-
-
-def _request(
-    connection: http.client.HTTPConnection, path: str, body: bytes, headers: dict[str, str]
-) -> http.client.HTTPResponse:
-    """Send, and read the head of the answer, also of one that came before the body was taken."""
-    try:
-        connection.request("POST", path, body=body, headers=headers)
-    except ConnectionError as lost:  # a body that is too large is refused before its end
-        try:
-            return connection.getresponse()
-        except (OSError, http.client.HTTPException):
-            raise lost from None
-    return connection.getresponse()
-
-
-def _parse_place(url: str) -> _Place:
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    port = parts.port or _DEFAULT_PORTS[scheme]
-    return _Place(scheme, parts.hostname or "", port, parts.path.rstrip("/"))
+def _say(address: Address, error: Exception) -> str:
+    return f"{address}: {str(error) or type(error).__name__}"
 
 
 def _parse_retry_after(text: str) -> float:
     """Seconds; the date form, which no centre of ours sends, counts as none."""
     return float(text) if text.isascii() and text.isdigit() else 0.0
-
-
-def _read_answer(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while piece := response.read(_READ_BYTES):
-        pieces.append(piece)
-        size += len(piece)
-        if size > _ANSWER_LIMIT_BYTES:
-            raise http.client.HTTPException(f"the answer is over {_ANSWER_LIMIT_BYTES} bytes")
-        if time.monotonic() > deadline:
-            raise TimeoutError("the answer did not end in time")
-    return b"".join(pieces)

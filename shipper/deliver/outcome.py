@@ -20,6 +20,9 @@ _CONFLICT: Final = 409
 _BAD_REQUEST: Final = 400
 _TOO_LARGE: Final = 413
 _OK: Final = 200
+_BUSY: Final = frozenset((429, 503))
+_SUSPICIOUS: Final = frozenset((400, 500, 502))
+"""A bulk that can't be parsed, an exception while it was, a node that died of it behind a proxy."""
 _REDIRECTS: Final = range(300, 400)
 _ADVICE: Final = {
     400: "the centre refused the whole request: is this URL an OpenSearch or a collector?",
@@ -42,8 +45,18 @@ REJECTED_TYPES: Final = frozenset(
 )
 """Types of a 400 that blame the document; every other type is sent again as it is."""
 
-_INDEX_AT_FAULT: Final = ("alias", "write index", "data stream", "number of documents", "shards")
+_INDEX_AT_FAULT: Final = (
+    "alias",
+    "write index",
+    "data stream",
+    "number of documents",
+    "shards",
+    "pipeline",
+    "Document ID",  # a serverless time series takes none, for any document
+)
 """Words in the reason of an illegal_argument_exception that blame the index instead."""
+_TEMPLATE_AT_FAULT: Final = "Failed to parse mapping"
+"""How a mapper_parsing_exception begins that a broken template causes when the index is made."""
 
 _REASON_CHARACTERS: Final = 300
 
@@ -71,6 +84,10 @@ class Outcome:
     rejected: dict[int, str] = field(default_factory=dict)
     """Items that blame themselves, with the reason."""
     too_large: bool = False
+    is_overload: bool = False
+    """The centre has too much to do, with the request as a whole or with some of its items."""
+    is_suspect: bool = False
+    """The request as a whole failed in a way that its content may be the cause of."""
     error: str = ""
     """The first thing that went wrong, for people."""
 
@@ -81,6 +98,8 @@ def parse_outcome(status: int, body: bytes, count: int, *, location: str = "") -
         return Outcome(
             answered=False,
             too_large=status == _TOO_LARGE,
+            is_overload=status in _BUSY,
+            is_suspect=status in _SUSPICIOUS,
             error=_status_error(status, body, location),
         )
     if says_all_done(body, count):
@@ -151,6 +170,7 @@ def _sort_items(statuses: Sequence[int], answers: Sequence[Any]) -> Outcome:
         conflicts=conflicts,
         retry=retry,
         rejected=rejected,
+        is_overload=any(statuses[place] in _BUSY for place in retry),
         error=first_error,
     )
 
@@ -163,11 +183,9 @@ def _error_of(answer: Any) -> tuple[str, str]:
 
 
 def _blames_document(kind: str, reason: str) -> bool:
-    if kind not in REJECTED_TYPES:
-        return False
-    return kind != "illegal_argument_exception" or not any(
-        words in reason for words in _INDEX_AT_FAULT
-    )
+    if kind == "illegal_argument_exception":
+        return not any(words in reason for words in _INDEX_AT_FAULT)
+    return kind in REJECTED_TYPES and not reason.startswith(_TEMPLATE_AT_FAULT)
 
 
 def _status_error(status: int, body: bytes, location: str) -> str:

@@ -7,7 +7,9 @@ from typing import cast
 
 import pytest
 
+from shipper.deliver.gate import Gate
 from shipper.deliver.log_lane import LogLane
+from shipper.deliver.pacing import Limits
 from shipper.deliver.sender import Senders
 from shipper.ports import CHUNK_BYTES, LONG_CHUNK_BYTES, Part
 from shipper.sources.part import LogPart
@@ -24,11 +26,29 @@ BUILDER = RecordBuilder(
 )
 
 
+class HandClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now_nanos(self) -> int:
+        """Of no interest here."""
+        return 0
+
+    def monotonic(self) -> float:
+        """Where the hand is."""
+        return self.seconds
+
+
 class HandSenders:
     """Senders whose batches are acknowledged by hand."""
 
     def __init__(self) -> None:
         self.batches: list[list[LogPart]] = []
+        self.clock = HandClock()
+        self.limits = Limits(most_concurrency=2)
+        self.gate = Gate(self.clock, self.limits)
 
     def submit(self, parts: Sequence[Part]) -> None:
         """Keep it."""
@@ -68,12 +88,12 @@ def senders() -> HandSenders:
 
 def open_lane(senders: HandSenders, backlog: Backlog, *, limit: int, body: int) -> LogLane:
     """A log lane of two senders."""
+    senders.limits.body_bytes = body
     return LogLane(
         cast("Senders", senders),
         backlog.read_parts,
         sender_count=2,
         in_flight_limit_bytes=limit,
-        body_bytes=body,
     )
 
 
@@ -106,14 +126,15 @@ def test_each_sender_has_a_batch_waiting_and_no_more(senders: HandSenders) -> No
     assert 4 == len(senders.batches)
 
 
-def test_little_goes_at_once_while_a_sender_is_free_and_gathers_while_none_is(
+def test_little_goes_at_once_after_a_silence_and_gathers_while_no_sender_is_free(
     senders: HandSenders,
 ) -> None:
-    """No timer: the centre's own pace makes the batches larger."""
+    """The centre's own pace makes the batches larger."""
     backlog = Backlog(1)
     logs = open_lane(senders, backlog, limit=1 << 30, body=100 * CHUNK_BYTES)
     for _ in range(5):
         backlog._left = 1
+        senders.clock.seconds += 60
         logs.fill()
     assert [1, 1] == [len(batch) for batch in senders.batches]
     logs.take_back(senders.batches.pop(0))

@@ -47,6 +47,7 @@ def test_each_item_has_its_own_outcome() -> None:
         conflicts=[1],
         retry=[2],
         rejected={3: "400 mapper_parsing_exception: failed to parse"},
+        is_overload=True,
         error="429 rejected_execution_exception: full",
     )
     assert expected == parse_outcome(200, body, 5)

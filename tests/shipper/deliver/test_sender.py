@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -18,9 +19,11 @@ from shipper.clock import SystemClock
 from shipper.config import OutputConfig
 from shipper.deliver.http import HttpTransport
 from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
-from shipper.sources.source import LogPart
+from shipper.sources.part import LogPart
+from shipper.wire.builder import RecordBuilder, split_items
 from shipper.wire.framing import frame
-from shipper.wire.record import Identity, RecordBuilder, stored_bytes
+from shipper.wire.record import Identity, stored_bytes
+from shipper.wire.records import Records
 from shipper.wire.state import DeadLetter
 from shipper.wire.times import parse_time
 from tests.faults.bulk_server import BulkServer, Faults, wait_until
@@ -92,7 +95,7 @@ def make_part(data: bytes, source: int = 0, start: int = 0) -> LogPart:
         start=start,
         end=start + len(data),
         tail=data[-64:],
-        records=frame(data, final=True),
+        records=Records.of(frame(data, final=True), start),
         read_at_nanos=READ_AT,
         builder=builder,
     )
@@ -108,7 +111,7 @@ def stored(server: BulkServer) -> bytes:
 
 
 def test_a_batch_is_acknowledged_when_all_is_stored(open_senders: OpenSenders) -> None:
-    """One gzip request, with the answer cut down to what is looked at."""
+    """One request, plain on a loopback address, its answer cut down to what is looked at."""
     with BulkServer() as server:
         sent = open_senders(server.url)
         parts = [make_part(LINES), make_part(b"other\n", source=1)]
@@ -117,11 +120,10 @@ def test_a_batch_is_acknowledged_when_all_is_stored(open_senders: OpenSenders) -
         assert (parts, [0, 0]) == (list(done.parts), list(done.dead_bytes))
         assert 501 == len(server.oracle.documents)
         assert 1 == server.oracle.requests
-        assert "gzip" == server.seen_headers[0]["Content-Encoding"]
+        assert "Content-Encoding" not in server.seen_headers[0]
         assert "application/x-ndjson" == server.seen_headers[0]["Content-Type"]
-        assert server.paths == [
-            "/_bulk?filter_path=errors,took,items.*.status,items.*.error.type,items.*.error.reason"
-        ]
+        fields = "errors,took,items.*.status,items.*.error.type,items.*.error.reason"
+        assert [f"/_bulk?filter_path={quote(fields, safe='')}"] == server.paths
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_a_record_that_is_refused_in_every_form_is_a_dead_letter(open_senders: O
         assert b"a\nc\n" == stored(server)
         assert [7] == list(done.dead_bytes)
         (letter,) = sent.letters
-        assert part.build()[1] == letter.item
+        assert split_items(part.build().body)[1] == letter.item
         assert "400 strict_dynamic_mapping_exception: not allowed" == letter.reason
         assert "afterimage-logs-2026.01.03" == letter.index
 
@@ -273,11 +275,11 @@ def test_a_conflict_after_a_lost_answer_is_asked_for_once_more(open_senders: Ope
     """The first try may be under way and yet fail: the second conflict is believed."""
     with BulkServer() as server:
         server.scripted.append((503, b"gateway", {}))
-        server.store(b"".join(make_part(b"one\n").build()))
+        server.store(make_part(b"one\n").build().body)
         sent = open_senders(server.url)
         sent.senders.submit([make_part(b"one\n")])
         sent.wait()
-        assert 3 == server.oracle.requests
+        assert 3 == len(server.paths)
 
 
 def test_another_url_is_tried_when_one_does_not_answer(open_senders: OpenSenders) -> None:
@@ -322,11 +324,11 @@ def test_hurry_ends_a_long_wait(open_senders: OpenSenders) -> None:
         server.scripted.append((429, b"", {"Retry-After": "30"}))
         sent = open_senders(server.url)
         sent.senders.submit([make_part(b"one\n")])
-        wait_until(lambda: server.oracle.requests == 1)
+        wait_until(lambda: len(server.paths) == 1)
         first = sent.results.get(timeout=5)
         assert isinstance(first, Answered)
         began = time.monotonic()
-        while server.oracle.requests == 1:  # the wait may not have begun with the first of them
+        while len(server.paths) == 1:  # the wait may not have begun with the first of them
             sent.senders.hurry()
             assert time.monotonic() - began < 10
         sent.wait()
@@ -344,10 +346,10 @@ def test_secrets_are_read_again_when_they_change(tmp_path: Path) -> None:
                 urls=(server.url + "/prefix/",), username_file=user, password_file=password
             )
         )
-        body = bytes.fromhex("1f8b080000000000000303000000000000000000")  # gzip of nothing
+        body = b""
         for secret in ("old", "newer"):
             password.write_text(secret)
-            transport.send(body)
+            transport.send([body])
         transport.close()
         assert ["Basic c2hpcHBlcjpvbGQ=", "Basic c2hpcHBlcjpuZXdlcg=="] == [
             headers["Authorization"] for headers in server.seen_headers
@@ -376,7 +378,7 @@ def test_an_answer_that_comes_before_the_body_was_taken_is_heard() -> None:
             OutputConfig(urls=(f"http://127.0.0.1:{listener.getsockname()[1]}",)),
             answer_timeout_seconds=5,
         )
-        reply = transport.send(random.randbytes(32 << 20))
+        reply = transport.send([random.randbytes(32 << 20)])
         transport.close()
         thread.join(10)
         assert 413 == reply.status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import ipaddress
 import ssl
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from shipper.errors import ConfigError
 from shipper.ports import NoAnswerError
 from tests.faults.bulk_server import BulkServer
 
-BODY = gzip.compress(b"")
+BODY = b""
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +67,20 @@ def test_a_centre_that_nobody_vouches_for_is_not_spoken_to(url: str) -> None:
     """Not one byte of a log goes to it; it is tried again."""
     transport = HttpTransport(OutputConfig(urls=(url,)))
     with pytest.raises(NoAnswerError, match="CERTIFICATE_VERIFY_FAILED"):
-        transport.send(BODY)
+        transport.send([BODY])
     transport.close()
 
 
 def test_ca_file_vouches_for_a_centre(url: str, certificate: Path) -> None:
     """The configured authority, and the name in the URL."""
     transport = HttpTransport(OutputConfig(urls=(url,), ca_file=certificate))
-    assert 200 == transport.send(BODY).status
+    assert 200 == transport.send([BODY]).status
     transport.close()
     other = HttpTransport(
         OutputConfig(urls=(url.replace("127.0.0.1", "localhost"),), ca_file=certificate)
     )
     with pytest.raises(NoAnswerError, match="Hostname mismatch"):
-        other.send(BODY)
+        other.send([BODY])
     other.close()
 
 

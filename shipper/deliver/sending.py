@@ -1,0 +1,284 @@
+"""One batch on its way: groups of its items, each in one request, until every item has its end.
+
+In: a batch, a transport, the output's gate. Out: `Acknowledged`. Items that failed are sent again,
+whole or divided, as records or in their plain form. It must never acknowledge a part one of whose
+items is neither stored nor a durable dead letter.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from shipper.deliver.batch import Batch
+from shipper.deliver.burial import LOSSES, BurialGuard, is_poisonous, make_dead_letter
+from shipper.deliver.gate import Gate, Pass, Tally
+from shipper.deliver.outcome import Outcome, parse_outcome
+from shipper.deliver.pacing import backoff_seconds
+from shipper.ports import Clock, NoAnswerError, Part, Transport
+from shipper.wire.state import DeadLetter
+from shipper.wire.times import format_time
+
+_CONFIRM_SECONDS: Final = 1.0
+"""How long a conflict is left alone that an unanswered earlier try may have caused."""
+_LOST_CAP_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """The centre has these parts; some of their bytes may be dead letters instead."""
+
+    parts: Sequence[Part]
+    dead_bytes: Sequence[int]
+    """Of each part."""
+    taken: Sequence[int] = ()
+    """Numbers of items whose id the centre had before this batch was first sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """How a try went."""
+
+    error: str
+    """Empty: the centre took all of it."""
+    seconds: float
+
+
+Result = Acknowledged | Answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingPorts:
+    """What one batch asks of the rest."""
+
+    transport: Transport
+    gate: Gate
+    guard: BurialGuard
+    clock: Clock
+    bury: Callable[[Sequence[DeadLetter]], None]
+    report: Callable[[Result], None]
+    is_extra: bool = False
+    """See `Gate.enter`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Items that go in one request."""
+
+    numbers: Sequence[int] | None
+    """None: all of the batch."""
+    may_be_under_way: bool = False
+    """Whether a try of it got no answer: a conflict may come from it, and it may yet fail."""
+    is_divided: bool = False
+    losses: int = 0
+    """Tries in a row whose connection was lost."""
+    since: Tally | None = None
+    """How everybody's requests had fared before the first of them."""
+
+
+class Sending:
+    """One batch on its way."""
+
+    def __init__(self, batch: Batch, ports: SendingPorts) -> None:
+        self._batch = batch
+        self._ports = ports
+        self._gate = ports.gate
+        self._failures = 0
+        """Tries in a row of which nothing was stored."""
+        self._was_unanswered = False
+        """Whether any try ever got no answer: then no conflict tells of somebody else."""
+        self._has_stored = False
+        self._taken: list[int] = []
+        self._dead_bytes = [0] * len(batch.parts)
+        self._work = [_Group(numbers=None)]
+        """Groups that are still to be stored, the next one last."""
+
+    def run(self) -> Acknowledged:
+        """Return when every item is stored or buried; StoppedError: the senders were stopped."""
+        while self._work:
+            group = self._work.pop()
+            if group.losses:
+                self._gate.wait(self._backoff(group.losses, cap=_LOST_CAP_SECONDS))
+            group, outcome, retry_after = self._send(group)
+            if outcome.answered:
+                self._settle(group, outcome, retry_after)
+            elif outcome.too_large:
+                self._make_smaller(group, outcome.error)
+            elif outcome.is_suspect:
+                self._take_loss(group, outcome.error)
+            else:  # the gate says when it is tried again
+                self._failures += 1
+                self._work.append(group)
+        return Acknowledged(parts=self._batch.parts, dead_bytes=self._dead_bytes, taken=self._taken)
+
+    def _send(self, group: _Group) -> tuple[_Group, Outcome, float]:
+        """One request's outcome, and the wait that the centre asked for."""
+        before = self._gate.tally
+        ticket = self._gate.enter(
+            is_suspect=self._failures > 0 or group.losses > 0, is_extra=self._ports.is_extra
+        )
+        try:
+            gzip = self._ports.transport.takes_gzip
+            body = self._batch.build_body(group.numbers, gzip=gzip)
+            numbers = range(self._batch.item_count) if group.numbers is None else group.numbers
+            since = group.since if group.losses or group.is_divided else before
+            group = replace(group, numbers=numbers, since=since)
+            return self._try(group, body, ticket)
+        finally:
+            self._gate.leave(ticket)
+
+    def _try(self, group: _Group, body: list[bytes], ticket: Pass) -> tuple[_Group, Outcome, float]:
+        started_at = self._ports.clock.monotonic()
+        retry_after = 0.0
+        is_lost = False
+        try:
+            reply = self._ports.transport.send(body)
+        except NoAnswerError as error:
+            is_lost = error.is_lost
+            outcome = Outcome(
+                answered=False,
+                is_overload=error.is_timeout,
+                is_suspect=error.is_lost,
+                error=str(error),
+            )
+        else:
+            count = len(group.numbers or ())
+            outcome = parse_outcome(reply.status, reply.body, count, location=reply.location)
+            retry_after = reply.retry_after_seconds
+            if reply.repeated:
+                group = replace(group, may_be_under_way=True)
+        seconds = self._ports.clock.monotonic() - started_at
+        if outcome.answered:
+            has_stored = bool(outcome.done or outcome.conflicts)
+            self._gate.note_well(seconds=seconds, has_stored=has_stored)
+            if outcome.is_overload:
+                self._gate.note_strain(ticket)
+        elif outcome.too_large:
+            self._gate.note_too_large(self._batch.built_bytes)
+        else:
+            group = replace(group, may_be_under_way=True)
+            self._gate.note_trouble(
+                ticket,
+                "overloaded" if outcome.is_overload else "away",
+                retry_after_seconds=retry_after,
+                is_lost=is_lost or outcome.is_suspect,
+            )
+        self._ports.report(Answered(error=outcome.error, seconds=seconds))
+        return group, outcome, retry_after
+
+    def _settle(self, group: _Group, outcome: Outcome, retry_after: float) -> None:
+        """Take over what became of each item of one request."""
+        numbers = group.numbers or ()
+        self._was_unanswered |= group.may_be_under_way
+        if not self._was_unanswered:
+            self._taken += (numbers[place] for place in outcome.conflicts)
+        if outcome.done:
+            self._has_stored = True
+            self._ports.guard.note_stored()
+        again = [numbers[place] for place in outcome.retry]
+        unsure = [numbers[place] for place in outcome.conflicts] if group.may_be_under_way else []
+        plain: list[int] = []
+        dead: list[tuple[int, str]] = []
+        for place, reason in outcome.rejected.items():
+            number = numbers[place]
+            if self._batch.make_plain(number):
+                plain.append(number)
+            else:
+                dead.append((number, reason))
+        if dead and not self._bury(dead):
+            again += [number for number, _ in dead]
+        if plain:
+            self._work.append(_Group(numbers=plain))
+        if outcome.done or outcome.conflicts:
+            self._failures = 0
+        if again:
+            self._try_later(sorted(again + unsure), retry_after)
+        elif unsure:
+            self._work.append(_Group(numbers=unsure))
+            self._gate.wait(_CONFIRM_SECONDS)
+
+    def _make_smaller(self, group: _Group, error: str) -> None:
+        """The request was too large: halves, or one item in its plain form, or a dead letter."""
+        numbers = group.numbers or ()
+        if len(numbers) > 1:
+            self._work += reversed(_halves(group))
+        elif self._batch.make_plain(numbers[0]):
+            self._work.append(_Group(numbers=numbers, may_be_under_way=group.may_be_under_way))
+        elif not self._bury([(numbers[0], error)]):
+            self._try_later(numbers, 0.0)
+
+    def _take_loss(self, group: _Group, error: str) -> None:
+        """The connection was lost under way: chance, a centre that died, or an item that kills it.
+
+        Dividing harms nobody, and finds the item; giving it up takes more evidence. Whatever comes
+        of it waits behind the rest of the batch.
+        """
+        group = replace(group, losses=group.losses + 1)
+        since = group.since or self._gate.tally
+        now = self._gate.tally
+        numbers = group.numbers or ()
+        was_heard = now.stored > since.stored
+        left = [group]
+        if len(numbers) > 1:
+            if was_heard and (group.is_divided or group.losses >= LOSSES):
+                left = [replace(half, is_divided=True, since=since) for half in _halves(group)]
+        elif was_heard and group.losses >= LOSSES and self._batch.make_plain(numbers[0]):
+            left = [replace(group, losses=0, is_divided=False)]
+        elif self._is_hopeless(numbers[0]) and is_poisonous(since, now, own_losses=group.losses):
+            reason = f"sent alone, its connection was lost each time: {error}"
+            left = [] if self._bury([(numbers[0], reason)]) else left
+        self._work[:0] = left
+
+    def _is_hopeless(self, number: int) -> bool:
+        """Whether there is no other form left to try."""
+        return self._batch.is_plain(number) or not self._batch.has_plain(number)
+
+    def _bury(self, dead: Sequence[tuple[int, str]]) -> bool:
+        """Make dead letters of items; whether they are durable."""
+        if not self._has_stored and not self._ports.guard.may_bury(len(dead)):
+            self._report(f"every record is refused, so it is not the records' fault: {dead[0][1]}")
+            return False
+        at = format_time(self._ports.clock.now_nanos())
+        letters = [
+            make_dead_letter(self._batch.build_item(number), at=at, reason=reason)
+            for number, reason in dead
+        ]
+        try:
+            self._ports.bury(letters)
+        except OSError as error:
+            self._report(f"a dead letter can't be written: {error}")
+            return False
+        for number, _ in dead:
+            self._dead_bytes[self._batch.part_of(number)] += self._batch.raw_bytes(number)
+        return True
+
+    def _report(self, error: str) -> None:
+        self._ports.report(Answered(error=error, seconds=0.0))
+
+    def _try_later(self, numbers: Sequence[int], retry_after: float) -> None:
+        """Items that the centre put off: they alone wait."""
+        self._work.append(_Group(numbers=numbers))
+        self._failures += 1
+        self._gate.wait(self._backoff(self._failures, retry_after_seconds=retry_after))
+
+    def _backoff(
+        self, failures: int, *, retry_after_seconds: float = 0.0, cap: float = float("inf")
+    ) -> float:
+        return backoff_seconds(
+            failures,
+            random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            retry_after_seconds=retry_after_seconds,
+            cap=min(cap, self._gate.cap_seconds),
+        )
+
+
+def _halves(group: _Group) -> tuple[_Group, _Group]:
+    numbers = group.numbers or ()
+    middle = len(numbers) // 2
+    may_be = group.may_be_under_way
+    return (
+        _Group(numbers=numbers[:middle], may_be_under_way=may_be),
+        _Group(numbers=numbers[middle:], may_be_under_way=may_be),
+    )
