@@ -108,7 +108,8 @@ TABLES: Final[Mapping[str, Table]] = {
 
 _SOURCES_MEANING: Final = (
     "The sources that it applies to: glob patterns of absolute paths, or names (`journald`, "
-    "`stdin`, `forward`, or one listener's `forward:unix:///…`). Without it: all."
+    "`forward:*` or one listener's `forward:unix:///…`, what `[sources.stdin]` calls itself). "
+    "Without it: all."
 )
 
 KEYS: Final = (

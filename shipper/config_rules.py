@@ -6,6 +6,7 @@ key's name. Pure. It must never repeat a secret that stands where none belongs.
 
 from __future__ import annotations
 
+import fnmatch
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +26,6 @@ _REGEX_LIMIT: Final = 4096
 _UNSEEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]")
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
-_NAMED_SOURCE: Final = re.compile(r"(journald|stdin|forward)(:.+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +136,9 @@ def _pattern_problem(text: str) -> str:
 def _source_problem(text: str) -> str:
     if text.startswith("/"):
         return _pattern_problem(text)
-    if CONTROL.search(text) or not _NAMED_SOURCE.fullmatch(text):
-        return (
-            f"names no source: {_shown(text)} is neither an absolute pattern nor journald, stdin, "
-            "forward or forward:ADDRESS"
-        )
-    return ""
+    if not text:
+        return "is empty: name a source, or leave the key out for all"
+    return "contains control characters" if CONTROL.search(text) else ""
 
 
 def _regex_problem(text: str) -> str:
@@ -217,6 +214,7 @@ def find_cross_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[Cros
     for one in tables["transforms.mask"]:
         if not one.given & {"builtin", "patterns"}:
             yield CrossProblem(at=one.at, what="masks nothing: give it builtin or patterns")
+    yield from _applied_problems(tables)
     yield from _listen_problems(tables)
 
 
@@ -245,6 +243,26 @@ def _tail_problems(tail: Values) -> Iterator[CrossProblem]:
     if not first and "multiline_seconds" in tail.given:
         what = f"needs {', '.join(ways[:-1])} or {ways[-1]} beside it"
         yield CrossProblem(at=(*tail.at, "multiline_seconds"), what=what)
+
+
+def _applied_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossProblem]:
+    """Rules for sources that are not there: a mask that never masks is worse than none."""
+    names = [
+        *("journald" for _ in tables["sources.journald"]),
+        *(f"forward:{one.values['listen']}" for one in tables["sources.forward"]),
+        *(one.values["name"] for one in tables["sources.stdin"]),
+    ]
+    for table in ("transforms.mask", "transforms.drop", "transforms.rate"):
+        for one in tables[table]:
+            for number, pattern in enumerate(one.values["paths"]):
+                if not (
+                    pattern.startswith("/")
+                    or pattern in names  # an address may have brackets
+                    or fnmatch.filter(names, pattern)
+                ):
+                    there = f"there are {', '.join(names)}" if names else "only files are followed"
+                    what = f"names no source: {_shown(pattern)} is no absolute pattern, and {there}"
+                    yield CrossProblem(at=(*one.at, "paths", number), what=what)
 
 
 def _listen_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossProblem]:

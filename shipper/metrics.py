@@ -135,17 +135,19 @@ def _forward_families(now: Statistics) -> Iterator[_Family]:
     forward = now.forward
     if forward is None:
         return
-    yield _gauge("forward_connections", "Forward connections that are open.", forward.connections)
-    counters = {
-        "forward_accepted_connections": ("accepted", forward.accepted_connections),
-        "forward_refused_connections": ("refused", forward.refused_connections),
-    }
-    for name, (word, value) in counters.items():
-        yield _counter(name, f"Forward connections that were {word}.", value)
-    yield _counter("forward_events", "Forward events that are on disk.", forward.events)
-    yield _counter(
-        "forward_duplicate_chunks", "Forward chunks that came again.", forward.duplicate_chunks
+    yield _gauge(
+        "forward_open_connections", "Forward connections that are open.", forward.connections_open
     )
+    counters = {
+        "forward_connections": ("Forward connections.", forward.connections),
+        "forward_events": ("Forward events that are on disk.", forward.events),
+        "forward_received_bytes": ("Bytes from Forward clients.", forward.bytes_received),
+        "forward_refused": ("Forward messages and connections refused.", forward.refused),
+        "forward_duplicate_chunks": ("Forward chunks that came again.", forward.duplicates),
+        "forward_cut_messages": ("Forward messages without an end.", forward.cut),
+    }
+    for name, (meaning, value) in counters.items():
+        yield _counter(name, meaning, value)
 
 
 def _source_families(now: Statistics, limit: int) -> Iterator[_Family]:

@@ -85,14 +85,16 @@ class ForwardStatistics:
     """What the Forward servers did, since this run's start."""
 
     connections: int = 0
-    """Open now."""
-    accepted_connections: int = 0
+    connections_open: int = 0
     events: int = 0
-    """On disk."""
-    duplicate_chunks: int = 0
-    """Sent again by a client that had not heard the acknowledgement: acknowledged, not stored."""
-    refused_connections: int = 0
-    """Wrong shared key, or something that is not Forward."""
+    """That are on disk."""
+    bytes_received: int = 0
+    refused: int = 0
+    """Messages that were not taken, and connections that were closed for what they sent."""
+    duplicates: int = 0
+    """Chunks that came again: acknowledged again, not stored again."""
+    cut: int = 0
+    """Messages that ended in their middle: the client has to send them again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

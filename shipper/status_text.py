@@ -80,8 +80,8 @@ def _usage_lines(values: Mapping[str, Any]) -> Iterator[str]:
     forward = _table(values.get("forward"))
     if forward:
         yield (
-            f"forward: {forward.get('connections')} connections, {forward.get('events')} events"
-            f" on disk, {forward.get('refused_connections')} connections refused"
+            f"forward: {forward.get('connections_open')} connections open,"
+            f" {forward.get('events')} events on disk, {forward.get('refused')} refused"
         )
 
 

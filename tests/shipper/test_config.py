@@ -68,7 +68,7 @@ pattern = "GET /healthz"
 reason = "flood"
 records_per_second = 100
 burst = 1000
-paths = ["stdin"]
+paths = ["console"]
 [limits]
 in_flight_mib = 8
 spool_mib = 64
@@ -135,7 +135,7 @@ def test_every_key_is_read() -> None:
             ),
             drops=(DropConfig(reason="health checks", pattern="GET /healthz"),),
             rates=(
-                RateConfig(reason="flood", records_per_second=100, burst=1000, paths=("stdin",)),
+                RateConfig(reason="flood", records_per_second=100, burst=1000, paths=("console",)),
             ),
             limits=LimitsConfig(in_flight_mib=8, spool_mib=64, held_percent=5),
             metrics=MetricsConfig(listen="tcp://[::1]:9464"),
@@ -422,7 +422,12 @@ def test_a_url_that_could_not_work_is_refused(url: str, what: str) -> None:
         ('[[transforms.mask]]\nbuiltin = ["jwtt"]\n', "did you mean jwt?"),
         ("[[transforms.mask]]\nbuiltin = []\n", "is empty: name at least one"),
         ('[[transforms.mask]]\npatterns = ["a", "("]\n', "is no regular expression"),
-        ('[[transforms.mask]]\npaths = ["relative"]\n', "names no source"),
+        ('[[transforms.mask]]\npaths = ["relative"]\n', "only files are followed"),
+        ("[[transforms.mask]]\npaths = ['/a', '']\n", "is empty: name a source"),
+        (
+            '[sources.journald]\n[[transforms.mask]]\npaths = ["journal"]\n',
+            "names no source: 'journal' is no absolute pattern, and there are journald",
+        ),
         ('[sources.stdin]\nname = ""\n', "name is empty"),
         ('[output.opensearch]\nurls = ["http://a"]\nregion = "mars"\n', "is no region"),
     ],

@@ -67,7 +67,7 @@ STATISTICS = Statistics(
         spool_limit_bytes=6,
         held_bytes=1,
     ),
-    forward=ForwardStatistics(connections=2, accepted_connections=3, events=4),
+    forward=ForwardStatistics(connections_open=2, connections=3, events=4),
 )
 
 
@@ -123,8 +123,8 @@ def test_the_numbers_are_those_of_the_statistics(form: str) -> None:
         "spool_bytes": 5,
         "spool_limit_bytes": 6,
         "held_bytes": 1,
-        "forward_connections": 2,
-        "forward_accepted_connections_total": 3,
+        "forward_open_connections": 2,
+        "forward_connections_total": 3,
         "forward_events_total": 4,
         "open_sources": 1,
         "unlisted_sources": 0,
@@ -206,7 +206,7 @@ def test_a_journals_sequence_numbers_are_not_taken_for_bytes() -> None:
     )
     assert [5] == [value for _, value in samples[f"{P}_source_pending_bytes"]]
     assert f"{P}_source_unread_bytes" not in samples
-    assert f"{P}_forward_connections" not in samples
+    assert f"{P}_forward_connections_total" not in samples
 
 
 def test_a_shipper_without_sources_has_metrics() -> None:

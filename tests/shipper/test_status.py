@@ -160,11 +160,11 @@ def test_what_is_within_its_limits_is_no_trouble(tmp_path: Path) -> None:
     lines = told(
         tmp_path,
         usage=Usage(in_flight_bytes=1 << 20, in_flight_limit_bytes=16 << 20, spool_bytes=5),
-        forward=ForwardStatistics(connections=2, events=30),
+        forward=ForwardStatistics(connections_open=2, events=30),
     )
     assert [
         "takes: in flight 1.0 MiB of 16.0 MiB, spool 5 bytes",
-        "forward: 2 connections, 30 events on disk, 0 connections refused",
+        "forward: 2 connections open, 30 events on disk, 0 refused",
     ] == lines[4:]
 
 
