@@ -6,7 +6,6 @@ take a socket file away from a server that still answers, nor anything that is n
 
 from __future__ import annotations
 
-import os
 import socket
 import stat
 import struct
@@ -20,6 +19,7 @@ from shipper.errors import ConfigError
 from shipper.narration import narrate
 from shipper.sources.forward.events import Peer
 
+_UNIX: Final = "unix://"
 _SOCKET_MODE: Final = 0o660
 _FOLDER_MODE: Final = 0o755
 _BACKLOG: Final = 512
@@ -35,6 +35,8 @@ class Listener:
     datagrams: socket.socket | None = None
     """For heartbeats, beside TCP."""
     path: Path | None = None
+    file_id: tuple[int, int] = (0, 0)
+    """Device and inode of the socket file."""
     address: str
     """As it would be configured, with the port that was chosen."""
 
@@ -42,7 +44,7 @@ class Listener:
         """Listen no more; the socket file goes, unless somebody else has put one there."""
         if self.path is not None:
             with suppress(OSError):
-                if _is_bound_here(self.stream, self.path):
+                if _file_id(self.path) == self.file_id:
                     self.path.unlink()
         self.stream.close()
         if self.datagrams is not None:
@@ -55,10 +57,10 @@ def open_listener(address: str) -> Listener:
     Raises:
         ConfigError: it is none, it is in use, or this user may not use it.
     """
-    parts = urlsplit(address)
     try:
-        if parts.scheme == "unix" and parts.path and not parts.netloc:
-            return _open_unix(Path(parts.path), address)
+        if address.startswith(_UNIX + "/"):
+            return _open_unix(Path(address.removeprefix(_UNIX)), address)
+        parts = urlsplit(address)
         if parts.scheme == "tcp" and parts.hostname and parts.port is not None:
             return _open_tcp(parts.hostname, parts.port)
     except (OSError, ValueError) as error:
@@ -89,21 +91,17 @@ def read_peer(connection: socket.socket) -> Peer | None:
 def _open_unix(path: Path, address: str) -> Listener:
     path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     _remove_stale(path)
-    # its mode is right before anybody can connect: the name appears with the rename
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    hidden.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        server.bind(str(hidden))
-        hidden.chmod(_SOCKET_MODE)
+        server.bind(str(path))
+        path.chmod(_SOCKET_MODE)  # before anybody can connect
         server.listen(_BACKLOG)
         server.setblocking(False)  # noqa: FBT003 - the socket module's way
-        hidden.rename(path)
+        file_id = _file_id(path)
     except BaseException:
         server.close()
-        hidden.unlink(missing_ok=True)
         raise
-    return Listener(stream=server, path=path, address=address)
+    return Listener(stream=server, path=path, file_id=file_id, address=address)
 
 
 def _remove_stale(path: Path) -> None:
@@ -124,10 +122,9 @@ def _remove_stale(path: Path) -> None:
     raise OSError("another server answers there")
 
 
-def _is_bound_here(server: socket.socket, path: Path) -> bool:
-    """Whether the file at `path` is this server's: nobody else took its place."""
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    return server.getsockname() == str(hidden) and stat.S_ISSOCK(path.lstat().st_mode)
+def _file_id(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def _open_tcp(host: str, port: int) -> Listener:
