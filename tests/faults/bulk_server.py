@@ -170,7 +170,6 @@ class BulkServer:
 
     def pick_fault(self) -> str:
         """What is to go wrong with this request; empty: nothing, or something with its items."""
-        self.oracle.requests += 1
         if self.fault_requests is not None:
             if self.fault_requests <= 0:
                 return ""
@@ -256,6 +255,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """One bulk request, or a fault in its place."""
         owner = self.owner
         length = int(self.headers["Content-Length"])
+        owner.oracle.requests += 1
         fault = "" if owner.scripted else owner.pick_fault()
         if fault == "reset_mid_body":
             self.rfile.read(length // 2)
