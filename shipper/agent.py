@@ -13,7 +13,6 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Final, Literal
 
 from shipper.birth import read_birth_facts
@@ -24,14 +23,12 @@ from shipper.deliver.log_lane import LogLane
 from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
 from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
 from shipper.errors import StateError, StateReusedError
+from shipper.inputs import POLL_SECONDS, RESCAN_SECONDS, Inputs, find_shape
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
-from shipper.sources.followed import SourceNumbers
+from shipper.sources.followed import Followed, SourceNumbers
 from shipper.sources.part import LogPart
-from shipper.sources.rotation import FileId
-from shipper.sources.source import Source
-from shipper.sources.tail import Gap, Tail, TailPorts
-from shipper.sources.watch import Watch
+from shipper.sources.tail import Gap, TailPorts
 from shipper.state_folder import StateFolder
 from shipper.statistics import (
     Counters,
@@ -50,11 +47,7 @@ from shipper.wire.transforms import Drop
 from shipper.wire.vitals import Vital, VitalsWriter, show_path, show_row
 
 SENDERS: Final = 2
-POLL_SECONDS: Final = 0.2
 DRAIN_POLL_SECONDS: Final = 0.02
-RESCAN_SECONDS: Final = 1.0
-RESCAN_CPU_SHARE: Final = 0.05
-"""Thousands of files are looked for less often, rather than at any cost."""
 SAVE_SECONDS: Final = 1.0
 IDLE_STATUS_SECONDS: Final = 5.0
 BUSY_HEARTBEAT_SECONDS: Final = 5.0
@@ -128,8 +121,8 @@ class Agent:
         self._vitals = VitalsLane(
             self._vitals_sender, make_source=lambda row: self._writer.source(row, self._now())
         )
-        self._tail = Tail(
-            [Watch(patterns=tail.paths) for tail in config.tails],
+        self._inputs = Inputs(
+            config,
             TailPorts(
                 journal=self._state,
                 clock=self._clock,
@@ -139,9 +132,9 @@ class Agent:
                 make_drop=self._make_drop,
                 numbers=SourceNumbers(self._state.journal.next_source),
             ),
-            excluded=frozenset((_file_id(config.state_directory),)),
+            wake=partial(self._results.put, None),
         )
-        self._logs = LogLane(self._log_senders, self._tail.read_parts, sender_count=SENDERS)
+        self._logs = LogLane(self._log_senders, self._inputs.read_parts, sender_count=SENDERS)
 
         self._stop_reason = ""
         self._is_abandoned = False
@@ -164,7 +157,7 @@ class Agent:
         self._is_born = False
         self._fresh_rows: set[tuple[int, int]] = set()
         """Source and offset of the rows that this run made: nobody can have sent them before."""
-        self._poll_at = self._rescan_at = self._checkpoint_at = self._write_run_at = 0.0
+        self._checkpoint_at = self._write_run_at = 0.0
         """When each is due."""
         self._tell_state_error_at = 0.0
         self._status_at = float("-inf")
@@ -194,7 +187,7 @@ class Agent:
             self._log_senders.stop()
             self._vitals_sender.stop()
             self._log_senders.join(_JOIN_SECONDS)
-            self._tail.close()
+            self._inputs.close()
             self._state.close()
 
     def statistics(self) -> Statistics:
@@ -222,10 +215,10 @@ class Agent:
                     name=source.rows[0].name,
                     counters=source.counters,
                 )
-                for source in self._tail.sources
+                for source in self._inputs.sources
             ),
             failing_since=self._failing_since,
-            unreadable={show_path(path): why for path, why in self._tail.unreadable.items()},
+            unreadable={show_path(path): why for path, why in self._inputs.unreadable.items()},
         )
 
     # ---- the loop
@@ -234,8 +227,9 @@ class Agent:
         self._log_senders.start()
         self._vitals_sender.start()
         self._vitals.put(self._writer.birth(self._now(), read_birth_facts(self._state.notices)))
-        self._tail.load(self._state.journal, self._checkpoint)
-        for source in self._tail.sources:
+        self._inputs.load(self._state.journal, self._checkpoint)
+        self._inputs.start()
+        for source in self._inputs.sources:
             for row in source.rows[source.published_rows :]:
                 self._vitals.put(row)
         self._write_run()
@@ -261,32 +255,19 @@ class Agent:
         """Once around: files, bodies, results, and what is due."""
         self._write_run()
         try:
-            self._look_at_files()
+            self._inputs.look()
             if self._may_ship():
                 self._logs.fill()
             self._close_settled()
         except StateError as error:  # a full disk: what needs no new row goes on
             self._note_state_error(str(error))
-            self._rescan_at = self._clock.monotonic() + RESCAN_SECONDS
+            self._inputs.look_later()
         self._take_results(DRAIN_POLL_SECONDS if self._phase == "draining" else POLL_SECONDS)
         self._beat()
         self._save_when_due()
 
-    def _look_at_files(self) -> None:
-        now = self._clock.monotonic()
-        if now < self._poll_at and self._phase == "running":
-            return
-        self._poll_at = now + POLL_SECONDS
-        if now >= self._rescan_at:
-            self._tail.rescan()
-            took_seconds = self._clock.monotonic() - now
-            self._rescan_at = now + max(RESCAN_SECONDS, took_seconds / RESCAN_CPU_SHARE)
-        else:
-            self._tail.poll()
-        self._tail.cut_partials()
-
     def _close_settled(self) -> None:
-        for source in self._tail.close_settled():
+        for source in self._inputs.close_settled():
             self._closed = add_counters((self._closed, source.counters))
             self._just_closed.append(_ends(source))
             self._is_dirty = True
@@ -297,17 +278,16 @@ class Agent:
         self._log_senders.hurry()
         self._vitals_sender.hurry()
         deadline = self._clock.monotonic() + self._drain_seconds
-        self._rescan_at = self._poll_at = 0.0
         try:
-            self._look_at_files()
+            self._inputs.begin_drain()
         except StateError as error:
             self._note_state_error(str(error))
-        self._tail.begin_drain()
         is_drained = self._turn_until(
-            lambda: self._tail.is_drained and self._logs.is_idle and self._vitals.is_idle, deadline
+            lambda: self._inputs.is_drained and self._logs.is_idle and self._vitals.is_idle,
+            deadline,
         )
         if is_drained:
-            sources = [*self._just_closed, *map(_ends, self._tail.sources)]
+            sources = [*self._just_closed, *map(_ends, self._inputs.sources)]
             self._vitals.put(
                 self._writer.closing(
                     self._now(),
@@ -362,7 +342,7 @@ class Agent:
                 self._is_dirty = True
                 logs = [part for part in result.parts if isinstance(part, LogPart)]
                 for part, dead_bytes in zip(logs, result.dead_bytes, strict=False):
-                    self._tail.acknowledge(part, dead_bytes)
+                    self._inputs.acknowledge(part, dead_bytes)
                 if logs:
                     self._logs.take_back(logs)
                 else:
@@ -378,9 +358,9 @@ class Agent:
             self._check_own([entries[number] for number in taken])
             for entry in entries:
                 if isinstance(entry, SourceRow):
-                    self._tail.note_published(entry)
+                    self._inputs.note_published(entry)
                 elif isinstance(entry, GapVital) and entry.source is not None:
-                    self._tail.note_gap_published(entry.source)
+                    self._inputs.note_gap_published(entry.source)
         self._is_born = True  # the birth is in the first part
         self._vitals.take_back()
 
@@ -454,7 +434,7 @@ class Agent:
         if now < self._beat_at or not self._vitals.is_idle:
             return
         self._beat_at = now + BUSY_HEARTBEAT_SECONDS
-        ends = {source.number: _ends(source) for source in self._tail.sources}
+        ends = {source.number: _ends(source) for source in self._inputs.sources}
         moved = [end for number, end in ends.items() if self._told.get(number) != end]
         if (
             not moved
@@ -485,7 +465,7 @@ class Agent:
         checkpoint = Checkpoint(
             stream=self._stream,
             saved_at=self._now(),
-            sources={source.number: source.progress() for source in self._tail.sources},
+            sources={source.number: source.progress() for source in self._inputs.sources},
             closed_acked=self._closed.acked_bytes,
             closed_dead_lettered=self._closed.dead_lettered_bytes,
             closed_dropped=self._closed.dropped_bytes,
@@ -496,6 +476,13 @@ class Agent:
             self._note_state_error(f"the checkpoint can't be written: {error}")
         else:
             self._is_dirty = False
+            self._forget_segments()
+
+    def _forget_segments(self) -> None:
+        try:
+            self._inputs.note_saved()
+        except StateError as error:
+            self._note_state_error(str(error))
 
     def _save_status(self) -> None:
         try:
@@ -504,15 +491,18 @@ class Agent:
             self._note_state_error(f"status.json can't be written: {error}")
 
     def _counters(self) -> Counters:
-        return add_counters((self._closed, *(source.counters for source in self._tail.sources)))
+        return add_counters((self._closed, *(source.counters for source in self._inputs.sources)))
 
     def _make_builder(self, row: SourceRow) -> RecordBuilder:
+        shape, source_fields = find_shape(row)
         return RecordBuilder(
             identity=self._identity,
             stream=self._stream,
             source=row.source,
             path=show_row(row),
             index=logs_index(row.day),
+            shape=shape,
+            source_fields=source_fields,
         )
 
     def _make_drop(self, row: SourceRow, drop: Drop) -> Vital:
@@ -522,14 +512,13 @@ class Agent:
         return format_time(self._clock.now_nanos())
 
 
-def _ends(source: Source) -> dict[str, int]:
+def _ends(source: Followed) -> dict[str, int]:
     """How far a source is, as heartbeats say it."""
     ends = {
         "source": source.number,
         "read": source.offset,
         "acked": source.acks.position,
-        # until its bytes are compared, a grown size may be another file's
-        "size": source.size if source.is_verified else source.known_end,
+        "size": source.told_size,
     }
     counters = source.counters
     if counters.dropped_bytes:
@@ -537,8 +526,3 @@ def _ends(source: Source) -> dict[str, int]:
     if counters.dead_lettered_bytes:
         ends["dead_lettered"] = counters.dead_lettered_bytes
     return ends
-
-
-def _file_id(path: Path) -> FileId:
-    found = path.stat()
-    return found.st_dev, found.st_ino

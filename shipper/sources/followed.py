@@ -6,6 +6,7 @@ checkpoint keeps. It must never count a byte as settled before the centre, or th
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Sequence
 
 from shipper.sources.acks import AckedPrefix
@@ -23,7 +24,7 @@ class SourceNumbers:
         """The next one to be given; counted on once its row is durable."""
 
 
-class Followed:
+class Followed(abc.ABC):
     """The n-th source of a stream. One thread's."""
 
     def __init__(self, rows: Sequence[SourceRow], progress: Progress) -> None:
@@ -45,6 +46,11 @@ class Followed:
         """Nothing more will be read from it."""
         self.error = ""
         self._builder: tuple[SourceRow, RecordBuilder] | None = None
+
+    @property
+    def told_size(self) -> int:
+        """How large it is, as far as that is known for sure."""
+        return self.size
 
     @property
     def read_bytes(self) -> int:
@@ -72,6 +78,16 @@ class Followed:
         """Whether all that was read is acknowledged."""
         return self.acks.position >= self.offset
 
+    @property
+    def is_closable(self) -> bool:
+        """Whether nothing of it is still to be done or said."""
+        return (
+            self.ended
+            and self.is_settled
+            and self.published_rows >= len(self.rows)
+            and not self.unpublished_gaps
+        )
+
     def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
         """The centre has `part`, `dead_bytes` of it as dead letters."""
         self.acks.add(
@@ -81,6 +97,10 @@ class Followed:
             dead_lettered=dead_bytes,
             dropped=part.dropped_bytes,
         )
+
+    @abc.abstractmethod
+    def progress(self) -> Progress:
+        """What a checkpoint keeps."""
 
     def row_at(self, offset: int) -> tuple[SourceRow, int | None]:
         """The row of a record that starts at `offset`, and where the next row begins."""

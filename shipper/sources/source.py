@@ -97,6 +97,11 @@ class Source(Followed):
         """Whether a last line without its newline waits."""
         return self.target > self.offset and self.target == self.barren_size
 
+    @property
+    def told_size(self) -> int:
+        """Until its bytes are compared, a grown size may be another file's."""
+        return self.size if self.is_verified else self.known_end
+
     def open(self) -> None:
         """Open the file where it was last seen, and check that it is as it was.
 

@@ -224,32 +224,16 @@ class Tail:
             )
         )
 
-    def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
-        """The centre has `part`, `dead_bytes` of it as dead letters."""
-        source = self._sources[part.source]
-        source.acks.add(part.start, part.end, part.tail, dead_lettered=dead_bytes)
-
-    def note_published(self, row: SourceRow) -> None:
-        """The centre has the row's document; rows are published in their order."""
-        source = self._sources.get(row.source)
-        if source is not None:
-            source.published_rows += 1
-
-    def note_gap_published(self, number: int) -> None:
-        """The centre has a gap's document."""
-        source = self._sources.get(number)
-        if source is not None:
-            source.unpublished_gaps -= 1
+    def find(self, number: int) -> Source | None:
+        """The source of that number, if it is a file and not closed."""
+        return self._sources.get(number)
 
     def close_settled(self) -> list[Source]:
         """Forget the sources that ended and are acknowledged whole; which they were."""
         settled = [
             source
             for source in self._sources.values()
-            if source.ended
-            and source.is_settled
-            and source.published_rows >= len(source.rows)
-            and not source.unpublished_gaps
+            if source.is_closable
             and (source.is_removed or source.watch is None or source.watch.segments is None)
         ]
         self._ports.journal.append(
@@ -381,9 +365,7 @@ class Tail:
             self._note_ready(source)
             self._ports.on_row(source.rows[0])
 
-    def _open_new(
-        self, watch: Watch, file: Found, number: int
-    ) -> tuple[Source, Found, int] | None:
+    def _open_new(self, watch: Watch, file: Found, number: int) -> tuple[Source, Found, int] | None:
         """A source for a file that has a first byte to know it by; None: not now."""
         try:
             descriptor = open_file(file.path)

@@ -135,12 +135,20 @@ class Follower:
 
     def _on_row(self, row: SourceRow) -> None:
         self.centre.rows.append(row)
-        self.tail.note_published(row)
+        source = self.tail.find(row.source)
+        if source is not None:
+            source.published_rows += 1
 
     def _on_gap(self, gap: Gap) -> None:
         self.centre.gaps.append(gap)
         if gap.source is not None and gap.source in {s.number for s in self.tail.sources}:
-            self.tail.note_gap_published(gap.source)
+            self.note_gap_published(gap.source)
+
+    def note_gap_published(self, number: int) -> None:
+        """The centre has the gap's document."""
+        source = self.tail.find(number)
+        assert source is not None
+        source.unpublished_gaps -= 1
 
     def step(self, seconds: float = 1.0, *, acknowledge: bool = True) -> list[LogPart]:
         """A second passes: look for files, read all there is."""
@@ -155,7 +163,9 @@ class Follower:
         for part in parts:
             self.centre.take(part)
             if acknowledge:
-                self.tail.acknowledge(part, 0)
+                source = self.tail.find(part.source)
+                assert source is not None
+                source.acknowledge(part, 0)
         self.tail.close_settled()
         return parts
 

@@ -295,11 +295,11 @@ def test_a_source_is_not_closed_before_its_gap_is_stored(
     path = follower.write("a.log", b"one\n")
     follower.step()
     with monkeypatch.context() as patch:
-        patch.setattr(follower.tail, "note_gap_published", lambda _: None)
+        patch.setattr(follower, "note_gap_published", lambda _: None)
         os.truncate(path, 0)
         follower.write("a.log", b"x\n")
         follower.step()
     assert [0, 1] == [source.number for source in follower.tail.sources]
-    follower.tail.note_gap_published(0)
+    follower.note_gap_published(0)
     follower.step()
     assert [1] == [source.number for source in follower.tail.sources]
