@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from shipper.dead_letter_file import DeadLetterFile
 from shipper.errors import StateError
 from shipper.narration import printable
-from shipper.wire.state import DeadLetter, parse_dead_letter
+from shipper.wire.state import DeadLetter
 
 SCHEMA: Final = "afterimage.shipper.dead-letters"
 SCHEMA_VERSION: Final = 1
@@ -25,25 +26,22 @@ def load_dead_letters(directory: Path) -> tuple[list[DeadLetter], list[int]]:
     Raises:
         StateError: the file can't be read. That there is none is the good case: no letters.
     """
-    letters: list[DeadLetter] = []
-    unreadable: list[int] = []
-    path = directory / "dead-letters.jsonl"
+    file = DeadLetterFile(directory)
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    letters.append(parse_dead_letter(line))
-                except (ValueError, RecursionError):
-                    unreadable.append(number)
-    except FileNotFoundError:
-        pass
+        return file.load()
     except OSError as error:
         raise StateError(
-            f"{path} can't be read",
+            f"{file.path} can't be read",
             why=error.strerror or str(error),
             next_step="ask as the user that the shipper runs as",
         ) from error
-    return letters, unreadable
+
+
+def choose_letters(letters: Sequence[DeadLetter], prefixes: Sequence[str]) -> list[DeadLetter]:
+    """Those whose id starts with one of the prefixes; all, where none is given."""
+    if not prefixes:
+        return list(letters)
+    return [letter for letter in letters if letter.id.startswith(tuple(prefixes))]
 
 
 def render_text(letters: Sequence[DeadLetter]) -> str:

@@ -13,11 +13,11 @@ import dataclasses
 import fcntl
 import os
 import secrets
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from shipper.dead_letter_file import DeadLetterFile
 from shipper.errors import StateError
 from shipper.identity import machine_id
 from shipper.narration import narrate
@@ -44,7 +44,7 @@ class StateFolder:
         self.notices: list[str] = []
         """What was found damaged and what was done about it, for the birth document and stderr."""
         self._is_new_stream = False
-        self._dead_letters_lock = threading.Lock()
+        self._dead_letters = DeadLetterFile(directory)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = self._acquire_lock()
@@ -101,18 +101,7 @@ class StateFolder:
 
         Any thread may call it.
         """
-        data = b"".join(map(state.format_dead_letter, letters))
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        with self._dead_letters_lock:
-            file = os.open(self._path("dead-letters.jsonl"), flags, _FILE_MODE)
-            try:
-                size = os.fstat(file).st_size
-                if size and os.pread(file, 1, size - 1) != b"\n":
-                    data = b"\n" + data  # a torn letter of an earlier run must not swallow this one
-                _write_all(file, data, None)
-                os.fsync(file)
-            finally:
-                os.close(file)
+        self._dead_letters.append(letters)
 
     def save_status(self, text: str) -> None:
         """Replace `status.json`, which `shipper status` reads; OSError: it stays as it was."""

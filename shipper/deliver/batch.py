@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -35,7 +35,7 @@ class Batch:
 
     def build_body(self, numbers: Sequence[int] | None, *, gzip: bool) -> list[bytes]:
         """The body of the items with these numbers, ascending; None: of all."""
-        pieces = self._build_all() if numbers is None else self._items(numbers)
+        pieces = self._build_all() if numbers is None else self._items(numbers, self._plain)
         return self._squeeze(pieces) if gzip else list(self._count(pieces))
 
     def _build_all(self) -> Iterator[bytes]:
@@ -58,17 +58,16 @@ class Batch:
             self.built_bytes += len(piece)
             yield piece
 
-    def build_item(self, number: int) -> bytes:
-        """One item as it was first sent."""
-        place = self.part_of(number)
-        return split_items(self.parts[place].build().body)[number - self._starts[place]]
+    def build_originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """Each of these items, ascending, as it was first sent."""
+        return self._items(numbers, {})
 
-    def _items(self, numbers: Sequence[int]) -> Iterator[bytes]:
+    def _items(self, numbers: Sequence[int], plain: Mapping[int, bytes]) -> Iterator[bytes]:
         place = -1
         built: Sequence[bytes] = ()
         for number in numbers:
-            if number in self._plain:
-                yield self._plain[number]
+            if number in plain:
+                yield plain[number]
                 continue
             if self.part_of(number) != place:
                 place = self.part_of(number)

@@ -7,11 +7,13 @@ dead letters.
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from typing import Final
 
 from shipper.deliver.gate import Tally
+from shipper.wire.record import IDENTITY_FIELDS, stored_bytes, to_json
 from shipper.wire.state import DeadLetter
 
 _IN_A_ROW: Final = 10
@@ -22,6 +24,20 @@ PLAIN_LOSSES: Final = 3
 """The same until an item in its plain form may be a dead letter."""
 _STORED_FOR_EACH_LOST: Final = 2
 _LEAST_STORED: Final = 2
+
+_PLAIN_FIELDS: Final = frozenset(
+    (
+        "event.created",
+        "log.file.path",
+        "log.offset",
+        "log.length",
+        "afterimage.stream",
+        "afterimage.source",
+        "afterimage.masked",
+        *IDENTITY_FIELDS.values(),
+    )
+)
+"""What a plain form has besides its bytes."""
 
 
 class BurialGuard:
@@ -64,3 +80,24 @@ def make_dead_letter(item: bytes, *, at: str, reason: str) -> DeadLetter:
     """The letter of a `_bulk` item that the centre refused for good."""
     action = json.loads(item.partition(b"\n")[0])["create"]
     return DeadLetter(at=at, reason=reason, index=action["_index"], id=action["_id"], item=item)
+
+
+def make_plain_item(item: bytes) -> bytes | None:
+    """A record's item with its bytes and when they were read alone; None: it is no record of ours.
+
+    The same form, and the same id, that a sender falls back to; made of the item, since the
+    source may be gone.
+    """
+    action_line, _, document_line = item.partition(b"\n")
+    try:
+        document = json.loads(document_line)
+        record = stored_bytes(json.loads(action_line)["create"]["_id"], document)
+        read_at = document["event.created"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    plain = {
+        "@timestamp": read_at,
+        "afterimage.raw": base64.b64encode(record).decode(),
+        **{name: value for name, value in document.items() if name in _PLAIN_FIELDS},
+    }
+    return b"%b\n%b\n" % (action_line, to_json(plain))

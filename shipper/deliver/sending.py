@@ -241,9 +241,10 @@ class Sending:
             self._report(f"every record is refused, so it is not the records' fault: {dead[0][1]}")
             return False
         at = format_time(self._ports.clock.now_nanos())
+        items = self._batch.build_originals([number for number, _ in dead])
         letters = [
-            make_dead_letter(self._batch.build_item(number), at=at, reason=reason)
-            for number, reason in dead
+            make_dead_letter(item, at=at, reason=reason)
+            for item, (_, reason) in zip(items, dead, strict=True)
         ]
         try:
             self._ports.bury(letters)
