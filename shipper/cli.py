@@ -1,7 +1,7 @@
 """The `shipper` command: arguments in, the right module called, an exit code out.
 
 In: the command line. Out: data on stdout, narration on stderr; 0 ok, 1 failed, 2 usage or
-configuration, 3 unreachable, 130 interrupted. It must never import at its top what `--help` does
+configuration, 3 unreachable, 5 partial, 7 not found, 130 interrupted. It must never import at its top what `--help` does
 not need, nor show a traceback for an error that has a name.
 """
 
@@ -21,13 +21,16 @@ if TYPE_CHECKING:  # pathlib alone would cost a tenth of the start
     from pathlib import Path
 
     from shipper.config import Config
+    from shipper.wire.state import DeadLetter
 
 _INTERRUPTED: Final = 130
 _NOT_RUNNING: Final = 3
+_NOT_FOUND: Final = 7
 _HELP_COLUMNS: Final = 96
 
 _EPILOG: Final = """\
-exit codes: 0 ok · 1 failed · 2 usage or configuration · 3 unreachable, retry · 130 interrupted
+exit codes: 0 ok · 1 failed · 2 usage or configuration · 3 unreachable, retry · 5 partial result
+7 not found · 130 interrupted
 stdout is data, stderr is narration; --json output carries its schema and version.
 """
 
@@ -85,8 +88,15 @@ def _build_parser() -> argparse.ArgumentParser:
 
     _add_bake(add("bake", _bake, "install the shipper into a mounted image root"))
 
-    letters = add("dead-letters", _dead_letters, "list what the centre refused for good")
-    letters.add_argument("action", choices=["list"], help="list: one line for each")
+    letters = add(
+        "dead-letters", _dead_letters, "list what the centre refused for good, or send it again"
+    )
+    letters.add_argument(
+        "action",
+        choices=["list", "redrive"],
+        help="list: one line for each; redrive: send them again, stored ones leave the list",
+    )
+    letters.add_argument("ids", nargs="*", metavar="ID", help="an id, or its start (default: all)")
     _add_state(letters)
     _add_json(letters)
     return parser
@@ -188,19 +198,44 @@ def _status(parsed: argparse.Namespace) -> int:
 
 
 def _dead_letters(parsed: argparse.Namespace) -> int:
-    from shipper.dead_letters import load_dead_letters, render_json, render_text
+    from shipper.dead_letters import choose_letters, load_dead_letters, render_json, render_text
     from shipper.narration import narrate
 
     directory = _state_directory(parsed)
-    letters, unreadable = load_dead_letters(directory)
+    found, unreadable = load_dead_letters(directory)
+    letters = choose_letters(found, parsed.ids)
+    if unreadable:
+        narrate("warning", f"lines that can't be read: {', '.join(map(str, unreadable))}")
+    if parsed.ids and not letters:
+        return _fail(f"no dead letter in {directory} has an id that starts so", _NOT_FOUND)
+    if parsed.action == "redrive":
+        return _redrive(parsed, directory, letters)
     if parsed.json:
         sys.stdout.write(render_json(directory, letters, unreadable))
     else:
         sys.stdout.write(render_text(letters))
         narrate("info", f"{len(letters)} dead letters in {directory}")
-    if unreadable:
-        narrate("warning", f"lines that can't be read: {', '.join(map(str, unreadable))}")
     return 0
+
+
+def _redrive(parsed: argparse.Namespace, directory: Path, letters: Sequence[DeadLetter]) -> int:
+    from shipper.dead_letters import load_dead_letters
+    from shipper.narration import narrate
+    from shipper.redrive import render_json, run_redrive
+
+    config = _load_config(parsed.config or CONFIG_FILE)
+    done = run_redrive(
+        directory, config.output, letters, narrate=lambda text: narrate("info", text)
+    )
+    left, _ = load_dead_letters(directory)
+    if parsed.json:
+        sys.stdout.write(render_json(done, len(left)))
+    for letter_id, why in (*done.refused.items(), *done.put_off.items()):
+        narrate("warning", f"{letter_id}: {why}")
+    if done.error:
+        narrate("error", f"{done.error}\n  → nothing is lost: run it again once the centre answers")
+    narrate("info", f"{len(done.stored)} stored, {len(left)} dead letters left in {directory}")
+    return done.exit_code
 
 
 def _bake(parsed: argparse.Namespace) -> int:
