@@ -1,8 +1,8 @@
 """The `shipper` command: arguments in, the right module called, an exit code out.
 
 In: the command line. Out: data on stdout, narration on stderr; 0 ok, 1 failed, 2 usage or
-configuration, 3 unreachable, 5 partial, 7 not found, 130 interrupted. It must never import at its top what `--help` does
-not need, nor show a traceback for an error that has a name.
+configuration, 3 unreachable, 5 partial, 7 not found, 130 interrupted. It must never import at its
+top what `--help` does not need, nor show a traceback for an error that has a name.
 """
 
 from __future__ import annotations

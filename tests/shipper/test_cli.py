@@ -87,7 +87,7 @@ def test_the_version_is_data() -> None:
         ("bake",),
         ("bake", "--root", "/", "--check", "--remove"),
         ("dead-letters",),
-        ("dead-letters", "redrive"),
+        ("dead-letters", "burn"),
         ("check", "--js"),
     ],
 )
