@@ -7,9 +7,11 @@ go deeper than a limit: Python's parser would run out of stack.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 _SIGNS: Final = re.compile(rb'[\[\]{}"\\]')
+_OPENING: Final = b"[{"
 _BETWEEN: Final = b" \t\r\n"
 
 
@@ -33,24 +35,22 @@ class JsonSplitter:
         """How many bytes wait for the rest of their value."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         """Values that are whole now.
 
         Raises:
             JsonError: these are none.
         """
         self._buffer += data
-        values = []
         while (value := self._next()) is not None:
-            values.append(value)
+            yield value
         if len(self._buffer) > self._limit_bytes:
             raise JsonError(f"a value is above {self._limit_bytes} bytes")
-        return values
 
     def _next(self) -> bytes | None:
         if not self._at:
             del self._buffer[: len(self._buffer) - len(self._buffer.lstrip(_BETWEEN))]
-            if self._buffer and self._buffer[:1] not in {b"[", b"{"}:
+            if self._buffer and self._buffer[0] not in _OPENING:
                 raise JsonError("neither an object nor an array")
         while (sign := _SIGNS.search(self._buffer, self._at)) is not None:
             self._at = sign.end()

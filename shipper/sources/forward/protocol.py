@@ -42,6 +42,7 @@ UNPACKED_LIMIT_BYTES: Final = 32 << 20
 """A message's entries, decompressed."""
 
 _HANDSHAKE_LIMIT_BYTES: Final = 8 << 10
+_JSON_LIMIT_BYTES: Final = 1 << 20
 _CHUNK_LIMIT_BYTES: Final = 1 << 10
 _KEY_BYTES: Final = 16
 _BUILDERS_LIMIT: Final = 64
@@ -289,7 +290,8 @@ class Session:
         if self._options.shared_key:
             raise _RefusedError("JSON is not taken where clients have to know a key")
         self._json = JsonSplitter(
-            limit_bytes=self._options.message_limit_bytes, depth_limit=DEPTH_LIMIT
+            limit_bytes=min(_JSON_LIMIT_BYTES, self._options.message_limit_bytes),
+            depth_limit=DEPTH_LIMIT,
         )
 
     def _take_json(self, splitter: JsonSplitter, data: bytes, step: Step, now_nanos: int) -> None:
