@@ -3,7 +3,7 @@
 In: any text, hostile included. Out: text in which no character can move a cursor, hide, reorder or
 end a construct of that sink. The raw value stays in the store; nothing here is reversible.
 
-- a terminal (CLI and TUI): `safe_text`
+- a terminal (CLI and TUI): `safe_text`, `safe_lines` for a record of several lines
 - HTML: `safe_text` inside an autoescaping template (`html_text` outside of one)
 - Markdown: `markdown_text` inline and in table cells, `markdown_fence` for blocks
 """
@@ -49,6 +49,22 @@ def safe_text(text: str, limit: int = DEFAULT_LIMIT) -> str:
     if not _SAFE.fullmatch(text):
         text = "".join(map(_visible, text))
     return f"{text}… (+{cut:,} characters)" if cut > 0 else text
+
+
+def safe_lines(text: str, limit: int = DEFAULT_LIMIT) -> list[str]:
+    """`text` line by line, each made safe; past `limit` characters in all it says what is cut."""
+    cut = len(text) - limit
+    lines = [safe_text(line) for line in text[:limit].split("\n")]
+    if cut > 0:
+        lines[-1] += f"… (+{cut:,} characters)"
+    return lines
+
+
+def fold_lines(text: str) -> str:
+    """Several lines as the first and the last one: of a stack trace, what says most. Not safe."""
+    first, _, rest = text.partition("\n")
+    last = rest.rstrip().rpartition("\n")[2].strip()
+    return f"{first} … {last}" if last else first
 
 
 def _visible(character: str) -> str:

@@ -40,6 +40,7 @@ def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
     from forensics.cli.session import opened, run_async
     from forensics.ledger.model import Ledger
     from forensics.moments import NOTHING, render_age, render_second
+    from forensics.safe_text import fold_lines
 
     settings = invocation.settings()
 
@@ -69,7 +70,7 @@ def instances(invocation: Invocation, states: tuple[str, ...]) -> int:
                 row.availability_zone or NOTHING,
                 render_age(row.launched_at or row.first_seen_at, time.time_ns()),
                 render_second(row.last_sign_at),
-                row.last_word[:_LAST_WORD_LIMIT] or NOTHING,
+                fold_lines(row.last_word)[:_LAST_WORD_LIMIT] or NOTHING,
             )
             for row in rows
         ),

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from forensics.moments import render_utc
-from forensics.safe_text import safe_text
+from forensics.safe_text import safe_lines, safe_text
 
 _CELL_LIMIT: Final = 120
+_INSET: Final = " " * len("2026-01-03T14:05:12.221Z E ")
 _LEVEL_COLORS: Final = {"E": "31", "C": "1;31", "W": "33"}
 
 
@@ -57,9 +58,14 @@ def render_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str
 def render_log_line(
     at: str, level: str, where: str, text: str, *, color: bool, mark: str = ""
 ) -> str:
-    """`2026-01-03T14:05:12.221Z E /var/log/app.log │ text`; readable without its colour."""
+    """`2026-01-03T14:05:12.221Z E /var/log/app.log │ text`; readable without its colour.
+
+    A record of several lines goes on below, each of them set in so far that it is no record's.
+    """
     letter = level[:1].upper() or "·"
-    line = f"{render_utc(at)} {letter} {safe_text(where, _CELL_LIMIT)} │ {mark}{safe_text(text)}"
+    first, *more = safe_lines(text)
+    line = f"{render_utc(at)} {letter} {safe_text(where, _CELL_LIMIT)} │ {mark}{first}"
+    line = "".join([line, *(f"\n{_INSET}│ {part}" for part in more)])
     code = _LEVEL_COLORS.get(letter)
     return f"\x1b[{code}m{line}\x1b[0m" if color and code else line
 

@@ -87,13 +87,24 @@ ENDED: Final = frozenset(
 )
 
 
+def quote_of(message: str) -> str:
+    """A message's words; of several lines the first and the last."""
+    if len(message) <= QUOTE_LIMIT and "\n" not in message:
+        return message
+    half = QUOTE_LIMIT // 2
+    first, last = message.partition("\n")[0], message.rstrip().rpartition("\n")[2].strip()
+    if first == message.rstrip():  # one line
+        return message[:QUOTE_LIMIT]
+    return f"{first[:half]} … {last[:half]}"
+
+
 def record_reference(document: Document) -> Reference:
     """A stored log record as evidence."""
     return Reference(
         id=document.id,
         at=document.timestamp,
         where=document.path or document.index,
-        quote=document.message[:QUOTE_LIMIT],
+        quote=quote_of(document.message),
     )
 
 

@@ -34,7 +34,8 @@ _RUNTIME: Final = re.compile(
     r"|^fatal error: runtime: out of memory"
     r"|\bNoMemoryError\b"
     r"|\bSystem\.OutOfMemoryException\b"
-    r"|\bmemory allocation of \d+ bytes failed\b"
+    r"|\bmemory allocation of \d+ bytes failed\b",
+    re.MULTILINE,
 )
 _KILLED: Final = re.compile(
     r"\b(?:exit(?:ed)?(?: with)?(?: code| status)?[ :=]+137\b"

@@ -28,11 +28,13 @@ from forensics.report.words import (
     render_snapshots,
     render_source,
 )
-from forensics.safe_text import safe_text
+from forensics.safe_text import safe_lines, safe_text
 
 LINE_LIMIT: Final = 2_000
 """Characters of one value; what is cut is counted, and the id leads to the rest."""
 
+RECORD_LIMIT: Final = 8_000
+"""Characters of a record that is quoted with all its lines."""
 _LEGEND_LIMIT: Final = 110
 
 
@@ -67,7 +69,12 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        time=render_utc, bytes=render_bytes, source=render_source, number=_number, shorten=_shorten
+        time=render_utc,
+        bytes=render_bytes,
+        source=render_source,
+        number=_number,
+        shorten=_shorten,
+        quote=_quote,
     )
     text = resources.files("forensics.report").joinpath("report.html.jinja").read_text("utf-8")
     return environment.from_string(text)
@@ -76,6 +83,12 @@ def _template() -> Template:
 def _finalize(value: object) -> object:
     """What the template prints: its own markup as it is, every other value made harmless."""
     return value if isinstance(value, Markup) else safe_text(str(value), LINE_LIMIT)
+
+
+def _quote(text: str) -> Markup:
+    """A record in a `<pre>`, further lines of it set in; each made harmless, then escaped."""
+    lines = safe_lines(text, RECORD_LIMIT)
+    return Markup("\n    ").join(lines)
 
 
 def _number(value: int) -> str:

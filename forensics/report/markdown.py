@@ -26,6 +26,9 @@ from forensics.report.words import (
 )
 from forensics.safe_text import markdown_fence, markdown_text
 
+LINES_LIMIT: Final = 100
+"""Lines of one record that are quoted."""
+_NEWLINE: Final = "\n"
 LINE_LIMIT: Final = 1_000
 """Characters of one quoted line; what is cut is counted, and the id leads to the rest."""
 
@@ -119,9 +122,17 @@ def _last_words(model: ReportModel) -> list[str]:
     if not model.last_words:
         return [*lines, "None are stored.", ""]
     for words in model.last_words:
-        quoted = [f"{render_utc(row.at)} {_letter(row)} {row.text}" for row in words.lines]
+        quoted = [line for row in words.lines for line in _quote(row)]
         lines += [f"### {_text(words.path)}", "", markdown_fence(quoted, LINE_LIMIT), ""]
     return lines
+
+
+def _quote(row: TimelineRow) -> list[str]:
+    """A record as it stands in a fence: further lines of it are set in."""
+    first, *more = row.text.split("\n", LINES_LIMIT)
+    if len(more) == LINES_LIMIT:
+        more[-1] = f"… (+{more[-1].count(_NEWLINE) + 1:,} lines)"
+    return [f"{render_utc(row.at)} {_letter(row)} {first}", *(f"    {line}" for line in more)]
 
 
 def _timeline(model: ReportModel) -> list[str]:

@@ -15,7 +15,7 @@ from forensics.ledger.model import InstanceRow, InstanceState
 from forensics.moments import render_age, render_moment
 from forensics.report.model import ReportModel
 from forensics.report.words import render_cause, render_completeness, render_headline
-from forensics.safe_text import safe_text
+from forensics.safe_text import fold_lines, safe_text
 from forensics.tui.instance_rows import STATE_LETTERS, judge
 
 
@@ -82,7 +82,7 @@ def _heard(row: InstanceRow, now_nanos: int, zone: dt.tzinfo) -> str:
         return "never: no shipper of this instance reached the store"
     sign = f"{render_moment(row.last_sign_at, zone)}, {render_age(row.last_sign_at, now_nanos)} ago"
     bye = "said goodbye" if row.closed else "no goodbye"
-    word = f" · last word: “{safe_text(row.last_word, 300)}”" if row.last_word else ""
+    word = f" · last word: “{safe_text(fold_lines(row.last_word), 300)}”" if row.last_word else ""
     return f"{sign} · {bye}{word}"
 
 

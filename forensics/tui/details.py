@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from forensics.moments import render_moment, render_span, seconds_between
 from forensics.store.protocol import Document
@@ -15,6 +16,14 @@ from forensics.tui.commands import find_command, link_of, raw_command
 from forensics.tui.log_line import SKEW_SECONDS, is_skewed
 from forensics.tui.text_pane import Line
 from forensics.tui.window import Gap, Row
+
+LINES_SHOWN: Final = 200
+"""Of a message, and of an object; how many more there are is said."""
+_BYTES_SHOWN: Final = 200
+_ELSEWHERE: Final = frozenset(
+    ("message", "fields", "afterimage.before", "afterimage.after", "afterimage.masked")
+)
+"""Fields that have a section of their own."""
 
 
 def build_details(row: Row | None, zone: dt.tzinfo) -> list[Line]:
@@ -31,12 +40,12 @@ def build_details(row: Row | None, zone: dt.tzinfo) -> list[Line]:
     lines = [Line("Find it again: C copies the command, y the event, Y the link", "head")]
     lines += [Line(command) for command in (find_command(row), raw_command(row)) if command]
     lines += [Line(""), Line("Message", "head")]
-    lines += [Line(part) for part in row.message.split("\n")[:200]]
+    lines += _bounded([Line(part) for part in row.message.split("\n")], "lines")
+    lines += _structure(row)
     lines += [*_clocks(row, zone), *_bytes(row), Line(""), Line("Fields", "head")]
     lines += [
         Line(f"{name}: {_value(row.fields[name])}")
-        for name in sorted(row.fields)
-        if name != "message"
+        for name in sorted(row.fields.keys() - _ELSEWHERE)
     ]
     lines += [
         Line(""),
@@ -78,8 +87,44 @@ def _bytes(document: Document) -> list[Line]:
         Line(f"{len(data):,} bytes, checksum in its id holds"),
     ]
     if "afterimage.raw" in document.fields:
-        lines.append(Line(f"not UTF-8: {data[:200]!r}{' …' if len(data) > 200 else ''}"))  # noqa: PLR2004 - a first look
+        more = " …" if len(data) > _BYTES_SHOWN else ""
+        lines.append(Line(f"as they are: {data[:_BYTES_SHOWN]!r}{more}"))
+    for name in ("before", "after"):
+        around = document.text(f"afterimage.{name}").removesuffix("\n")
+        if around:
+            lines.append(Line(f"{name} the message: {around[:_BYTES_SHOWN]}", "dim"))
+    masked = document.masked
+    if masked:
+        count = sum(length for _, length in masked)
+        where = ", ".join(f"[{start:,}, {start + length:,})" for start, length in masked[:20])
+        more = " …" if len(masked) > 20 else ""  # noqa: PLR2004 - a screenful
+        lines.append(Line(f"{count:,} of them were masked before shipping: {where}{more}"))
     return lines
+
+
+def _structure(document: Document) -> list[Line]:
+    """The object that came with the message, one line a value."""
+    found = document.fields.get("fields")
+    if not isinstance(found, Mapping):
+        return []
+    values = [Line(f"{name}: {_value(value)}") for name, value in _flatten(found)]
+    return [Line(""), Line("Structured", "head"), *_bounded(values, "values")]
+
+
+def _flatten(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names; documents are no deeper than a store lets them be."""
+    for name, value in found.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _bounded(lines: list[Line], what: str) -> list[Line]:
+    more = len(lines) - LINES_SHOWN
+    if more <= 0:
+        return lines
+    return [*lines[:LINES_SHOWN], Line(f"… and {more:,} {what} more", "dim")]
 
 
 def _value(value: Any) -> str:

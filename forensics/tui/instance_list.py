@@ -14,6 +14,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from forensics.ledger.model import InstanceRow, InstanceState
+from forensics.safe_text import fold_lines
 from forensics.tui.cursor_view import CursorView
 from forensics.tui.instance_rows import (
     SORTS,
@@ -120,7 +121,7 @@ class InstanceList(CursorView):
 
     def long_length(self, number: int) -> int:
         """See `CursorView.long_length`."""
-        return len(self.shown[number].last_word)
+        return len(fold_lines(self.shown[number].last_word))
 
     def render_line(self, y: int) -> Strip:
         """See `CursorView.render_line`; says why where there is nothing."""

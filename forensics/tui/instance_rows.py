@@ -14,7 +14,7 @@ from rich.cells import set_cell_size
 
 from forensics.ledger.model import InstanceRow, InstanceState
 from forensics.moments import NOTHING, nanos_or_none, render_age, render_span
-from forensics.safe_text import safe_text
+from forensics.safe_text import fold_lines, safe_text
 from shipper.wire.levels import find_level
 from shipper.wire.times import NANOS_PER_SECOND
 
@@ -124,7 +124,7 @@ def render_headline(rows: Sequence[InstanceRow], now_nanos: int) -> tuple[str, s
     counts = [(word, sum(look.need is need for look, _ in urgent)) for need, word in words.items()]
     told = ", ".join(f"{count} {word}" for word, count in counts if count)
     look, row = min(urgent, key=lambda pair: (pair[0].need, _newest_first(pair[1].last_sign_at)))
-    word = f": “{safe_text(row.last_word, 200)}”" if row.last_word else ""
+    word = f": “{safe_text(fold_lines(row.last_word), 200)}”" if row.last_word else ""
     first = f"First {safe_text(row.instance_id, 40)}, {look.why}{word}"
     return f"{len(urgent)} of {len(rows)} need a look: {told}.", first
 
@@ -186,7 +186,7 @@ def render_cells(row: InstanceRow, width: int, now_nanos: int, shift: int = 0) -
         "Group": row.group or NOTHING,
         "Image": row.image_id or NOTHING,
         "Zone": row.availability_zone or NOTHING,
-        "Last word": row.last_word[shift:] or ("" if shift else NOTHING),
+        "Last word": fold_lines(row.last_word)[shift:] or ("" if shift else NOTHING),
     }
     return [
         set_cell_size(safe_text(texts[name][: size + 1], size + 1), size)

@@ -16,7 +16,7 @@ from textual.widgets import Static
 from forensics.errors import ForensicsError
 from forensics.ledger.model import InstanceRow, InstanceState, Ledger
 from forensics.moments import render_age, render_moment
-from forensics.safe_text import safe_text
+from forensics.safe_text import fold_lines, safe_text
 from forensics.tui.actions import actions_of, bindings
 from forensics.tui.cursor_view import CursorView
 from forensics.tui.frame import Desk, Frame, content
@@ -189,7 +189,7 @@ class InstancesScreen(Frame):
             " · ".join(safe_text(text, 60) for text in (row.instance_id, *known) if text),
             safe_text(judge(row, now).why or row.state_reason or "nothing needs a look", 300),
             self._heard(row, now),
-            f"last word: {safe_text(row.last_word, 400) or 'none stored'}",
+            f"last word: {safe_text(fold_lines(row.last_word), 400) or 'none stored'}",
         ]
         panel.update(content("\n".join(line[: self.size.width - 2] for line in lines)))
 

@@ -36,6 +36,10 @@ _ISO: Final = re.compile(
 )
 _SYSLOG: Final = re.compile(r"([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d)(?!\S)")
 _LEVEL: Final = re.compile(r"[\[(<|]?[A-Za-z]+[\])>|]?:?|level=\w+")
+_LAST_LINE_CHARACTERS: Final = 2_000
+_SEARCHED_CHARACTERS: Final = 65_536
+"""So much of what a row hides is looked through for the words that are searched for."""
+_NEWLINE: Final = "\n"
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
@@ -100,6 +104,11 @@ def without_prefix(document: Document) -> str:
     return rest or message
 
 
+def first_line(document: Document) -> str:
+    """What a row shows of a record of several lines, and all of a record of one."""
+    return without_prefix(document).partition("\n")[0]
+
+
 def _after_time(message: str, timestamp: str) -> str | None:
     """What follows the time that the message begins with; None: there is none, or another."""
     start = message[:_PREFIX_CHARACTERS]
@@ -147,13 +156,36 @@ def render_row(
         Piece(f" {source} ", "dim"),
     ]
     room = max(1, width - sum(cell_len(piece.text) for piece in head))
-    text = without_prefix(row)
+    text, _, hidden = without_prefix(row).partition("\n")
+    mark = f" +{hidden.count(_NEWLINE) + 1:,} lines" if hidden else ""
+    cells = max(1, room - len(mark))
     # What can't show is not made safe: a line of a megabyte costs as much as a short one.
-    message = safe_text(text[: shift + room + 1], shift + room + 1)[shift:]
+    message = safe_text(text[: shift + cells + 1], shift + cells + 1)[shift:]
     simulated = row.fields.get("afterimage.simulated")
     if simulated is True or simulated == "true":
         message = f"[simulated] {message}"
-    return head + _mark_words(message, kind, words)
+    if not hidden:
+        return head + _mark_words(message, kind, words)
+    if cell_len(message) > cells:
+        message = set_cell_size(message, cells)
+    return [*head, *_mark_words(message, kind, words), *_folded(mark, hidden, kind, words, room)]
+
+
+def _folded(mark: str, hidden: str, kind: str, words: Sequence[str], room: int) -> list[Piece]:
+    """How many lines more there are, and the last of them: of a stack trace it says the most."""
+    last = hidden.rstrip()[-_LAST_LINE_CHARACTERS:].rpartition("\n")[2].strip()
+    pieces = [Piece(mark, "match" if _holds(hidden, words) else "dim")]
+    if last:
+        pieces += [Piece(": ", "dim"), *_mark_words(safe_text(last[:room], room), kind, words)]
+    return pieces
+
+
+def _holds(text: str, words: Sequence[str]) -> bool:
+    """Whether one of the words that are searched for is in it."""
+    if not words:
+        return False
+    found = {match[0].casefold() for match in _WORD.finditer(text[:_SEARCHED_CHARACTERS])}
+    return not found.isdisjoint(word.casefold() for word in words)
 
 
 def _mark_words(message: str, kind: str, words: Sequence[str]) -> list[Piece]:

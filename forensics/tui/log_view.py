@@ -18,7 +18,7 @@ from textual.timer import Timer
 
 from forensics.moments import render_moment
 from forensics.store.protocol import Cursor, Document, Query
-from forensics.tui.log_line import render_row, split_words, without_prefix
+from forensics.tui.log_line import first_line, render_row, split_words
 from forensics.tui.log_work import LogWork
 from forensics.tui.pager import END, START, EventSource, Filter, Pager, start_of, with_words
 from forensics.tui.window import Gap, Row
@@ -108,7 +108,7 @@ class LogView(LogWork):
     def long_length(self, number: int) -> int:
         """See `CursorView.long_length`."""
         row = None if self.pager is None else self.pager.window.row(number)
-        return len(without_prefix(row)) if isinstance(row, Document) else 0
+        return len(first_line(row)) if isinstance(row, Document) else 0
 
     def render_line(self, y: int) -> Strip:
         """See `CursorView.render_line`; says why where there is nothing."""
