@@ -143,3 +143,18 @@ def _json_line(rng: random.Random, number: int) -> str:
         "user": {"id": rng.randint(1, 9999), "plan": rng.choice(("free", "team"))},
     }
     return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def repeat_corpus(block: Corpus, path: Path, size_bytes: int) -> Corpus:
+    """A file of at least so many bytes, of the same block again and again: written quickly."""
+    content = block.path.read_bytes()
+    times = max(1, -(-size_bytes // len(content)))
+    with path.open("wb") as file:
+        for _ in range(times):
+            file.write(content)
+    return Corpus(
+        path=path,
+        lines=block.lines * times,
+        marked=block.marked,
+        size_bytes=path.stat().st_size,
+    )

@@ -102,9 +102,7 @@ class NullSink:
 
     def close(self) -> None:
         """End it; everything that it answered is in the file."""
-        if self._process.poll() is None:
-            self.counts()
-            self._process.kill()
+        self._process.terminate()
         self._process.wait(_TIMEOUT_SECONDS)
         self._connection.close()
         assert self._process.stdout is not None
@@ -133,6 +131,11 @@ class NullSink:
         self.close()
 
 
+def find_ids(body: bytes) -> list[bytes]:
+    """The `_id` of each item that has one."""
+    return _ID.findall(body)
+
+
 def take_account(sink: NullSink, corpus: Corpus) -> Account:
     """Compare what came with what was written."""
     ids: set[bytes] = set()
@@ -143,7 +146,7 @@ def take_account(sink: NullSink, corpus: Corpus) -> Account:
         if request.status != 200 or not request.documents:
             continue
         body = request.plain_body()
-        found = _ID.findall(body)
+        found = find_ids(body)
         ids.update(found)
         anonymous += len(_LOG_ACTION.findall(body)) - len(found)
         markers.update(MARKER.findall(body))

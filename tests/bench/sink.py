@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import struct
 import sys
@@ -25,6 +27,8 @@ ENTRY: Final = struct.Struct("<ddIIIHBI")
 
 _HEAD_LIMIT_BYTES: Final = 64 << 10
 _STACK_BYTES: Final = 256 << 10
+_END_SECONDS: Final = 0.3
+"""For requests that are being answered."""
 _BUSY: Final = b'{"error":{"type":"rejected_execution_exception","reason":"busy"},"status":429}'
 _SHORT_ITEM: Final = b'{"create":{"status":201}}'
 _ITEM: Final = (
@@ -48,6 +52,8 @@ class Sink:
     documents: int = 0
     body_bytes: int = 0
     requests: int = 0
+    is_ending: bool = False
+    """What is not answered yet gets no answer."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(
@@ -87,7 +93,7 @@ def serve(connection: socket.socket, sink: Sink) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     waiting = bytearray()
     with connection, contextlib.suppress(ConnectionError, EOFError):
-        while True:
+        while not sink.is_ending:
             head, waiting = _read_head(connection, waiting)
             request, _, fields = head.partition(b"\r\n")
             fields = fields.lower()
@@ -106,6 +112,8 @@ def _answer_bulk(
     connection: socket.socket, sink: Sink, request: bytes, body: bytes, *, is_gzip: bool
 ) -> None:
     arrived = time.monotonic()
+    if sink.is_ending:
+        return
     if sink.slots is not None and not sink.slots.acquire(blocking=False):
         _send(connection, 429, _BUSY)
         sink.note((arrived, time.monotonic()), (0, 0, 0), 429, b"", is_gzip=is_gzip)
@@ -165,23 +173,37 @@ def _send(connection: socket.socket, status: int, body: bytes, *, has_body: bool
 
 
 def main(port: str, entries: str, keeps: str, slots: str, service_ms: str) -> None:
-    """Listen on loopback until killed."""
+    """Listen on loopback until SIGTERM; what was answered is in the file then."""
     threading.stack_size(_STACK_BYTES)  # a thousand connections are a thousand threads
-    with (
-        Path(entries).open("ab", buffering=1 << 20) as file,
-        socket.create_server(("127.0.0.1", int(port)), backlog=4096) as server,
-    ):
+    signal.signal(signal.SIGTERM, _end)
+    with Path(entries).open("ab", buffering=1 << 20) as file:
         sink = Sink(
             entries=file,
             keeps_bodies=keeps == "bodies",
             service_seconds=int(service_ms) / 1000,
             slots=threading.BoundedSemaphore(int(slots)) if int(slots) else None,
         )
+        try:
+            _accept(int(port), sink)
+        except SystemExit:
+            sink.is_ending = True
+            time.sleep(_END_SECONDS)
+            with sink.lock:
+                file.flush()
+                os._exit(0)  # threads may wait for clients that stay
+
+
+def _accept(port: int, sink: Sink) -> None:
+    with socket.create_server(("127.0.0.1", port), backlog=4096) as server:
         sys.stdout.write(f"{server.getsockname()[1]}\n")
         sys.stdout.flush()
         while True:
             connection, _ = server.accept()
             threading.Thread(target=serve, args=(connection, sink), daemon=True).start()
+
+
+def _end(_number: int, _frame: object) -> None:
+    raise SystemExit
 
 
 if __name__ == "__main__":
