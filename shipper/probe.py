@@ -55,7 +55,7 @@ def probe_output(
         )
     finally:
         connection.close()
-    return _judge(url, response.status, body)
+    return _judge(url, response.status, body, is_signed=output.auth == "sigv4")
 
 
 def _read(response: http.client.HTTPResponse, until: float) -> bytes:
@@ -93,7 +93,11 @@ def _headers(url: str, output: OutputConfig) -> dict[str, str]:
         return headers  # that a file can't be read is a finding of its own
 
 
-def _judge(url: str, status: int, body: bytes) -> Probe:
+def _judge(url: str, status: int, body: bytes, *, is_signed: bool) -> Probe:
+    if is_signed and status in {http.client.UNAUTHORIZED, http.client.FORBIDDEN}:
+        # A policy that allows nothing but `_bulk` says the same as one that denies everything.
+        what = f"answers {status} to a signed GET /: {_start(body)}"
+        return Probe(url=url, outcome="doubtful", what=what)
     if status == http.client.UNAUTHORIZED:
         return Probe(
             url=url,

@@ -17,8 +17,9 @@ from typing import ClassVar
 
 import pytest
 
-from shipper import check as check_module
-from shipper.check import Finding, check_file, exit_code, render_json, render_text
+from shipper.check import check_file, exit_code, render_json, render_text
+from shipper.checks.finding import Finding
+from shipper.checks.machine import check_state_directory
 from shipper.config import OutputConfig
 from shipper.probe import probe_output
 
@@ -315,8 +316,8 @@ def test_a_state_folder_that_may_not_be_written_is_warned_of() -> None:
         closed = Path(name)
         closed.chmod(0o755 if os.geteuid() == 0 else 0o555)
         with unprivileged():
-            there = [*check_module._check_state_directory(closed)]
-            not_there = [*check_module._check_state_directory(closed / "new")]
+            there = [*check_state_directory(closed)]
+            not_there = [*check_state_directory(closed / "new")]
     assert [f"state.directory: {closed} can't be written: Permission denied"] == [
         one.what for one in there
     ]

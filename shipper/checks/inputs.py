@@ -1,0 +1,118 @@
+"""Inputs that are no files, and the metrics' server: is there a journal, is an address to be had?
+
+In: a configuration. Out: findings. It must never read an entry, nor connect to anything but to ask
+whether somebody is there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from shipper.checks.finding import (
+    Finding,
+    build_finding,
+    check_secret_file,
+    may_write,
+    nearest_existing,
+)
+from shipper.config import Config
+from shipper.errors import ConfigError, ShipperError
+from shipper.listen_address import ListenAddress, parse_listen
+from shipper.status import load_status
+from shipper.toml_lines import Path as KeyPath
+
+_CONNECT_SECONDS: Final = 1.0
+
+
+def check_inputs(config: Config) -> Iterator[Finding]:
+    """The journal, the Forward servers, standard input, the metrics' server."""
+    yield from _check_journal(config)
+    is_running = _is_running(config.state_directory)
+    for number, forward in enumerate(config.forwards):
+        at = ("sources", "forward", number)
+        yield from _check_address((*at, "listen"), forward.listen, is_running=is_running)
+        if forward.shared_key_file is not None:
+            yield from check_secret_file((*at, "shared_key_file"), forward.shared_key_file)
+    if config.stdin is not None:
+        what = f"what comes on standard input is shipped as {config.stdin.name}"
+        yield build_finding("ok", ("sources", "stdin"), what)
+    if config.metrics is not None:
+        yield from _check_address(
+            ("metrics", "listen"), config.metrics.listen, is_running=is_running
+        )
+
+
+def _check_journal(config: Config) -> Iterator[Finding]:
+    if config.journald is None:
+        return
+    from shipper.sources.journal_access import check_access
+    from shipper.sources.libsystemd import Libsystemd
+
+    at = ("sources", "journald")
+    try:
+        Libsystemd()
+        check_access(config.journald.directory)
+    except ConfigError as error:
+        yield build_finding("warning", at, f"{error.what}: {error.why}: {error.next_step}")
+    else:
+        yield build_finding("ok", at, "the journal can be read")
+
+
+def _is_running(state_directory: Path) -> bool:
+    """Whether a shipper works on the state folder, and so rightly has the addresses."""
+    try:
+        return load_status(state_directory).is_running
+    except ShipperError:
+        return False
+
+
+def _check_address(at: KeyPath, listen: str, *, is_running: bool) -> Iterator[Finding]:
+    address = parse_listen(listen)
+    problem = _unix_problem(Path(address.path)) if address.path else _tcp_problem(address)
+    if problem and not (problem == _TAKEN and is_running):
+        yield build_finding("warning", at, f"{address}: {problem}")
+    else:
+        how = "is the running shipper's" if problem else "can be listened on"
+        yield build_finding("ok", at, f"{address} {how}")
+
+
+_TAKEN: Final = "another process listens there"
+
+
+def _unix_problem(path: Path) -> str:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        folder = nearest_existing(path.parent)
+        if not folder.is_dir():
+            return f"{folder} is not a directory"
+        return "" if may_write(folder) else f"{folder} can't be written by this user"
+    except OSError as error:
+        return error.strerror or str(error)
+    if not stat.S_ISSOCK(mode):
+        return "another file has that name: move it away"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_CONNECT_SECONDS)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return ""  # left by a process that is gone: it is replaced
+    return _TAKEN
+
+
+def _tcp_problem(address: ListenAddress) -> str:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address.host, address.port))
+    except OSError as error:
+        import errno
+
+        return _TAKEN if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+    return ""
