@@ -1,0 +1,245 @@
+r"""Regular expressions of the configuration: compiled for bytes, refused where they can explode.
+
+In: a pattern's text. Out: the compiled pattern, or what is wrong with it in words. Records are
+bytes, so patterns are matched against bytes: `.` is a byte, `\w` is ASCII, and a character that is
+more than one byte stands for its UTF-8 bytes. Python's engine has no timeout, so a pattern whose
+time can grow exponentially is refused, and callers show it a bounded part of a record at a time.
+See docs/decisions/0091.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Any, Final
+
+PATTERN_LIMIT_BYTES: Final = 1024
+_AMBIGUOUS_LIMIT: Final = 3
+"""Repetitions in a row that can take each other's bytes: each is a factor in the worst time."""
+_UNBOUNDED_FROM: Final = 32
+"""A repetition of more than that is as good as unbounded."""
+Bytes = frozenset[int]
+_ALL: Final = frozenset(range(256))
+
+# The standard library's own parser: there is no public one, and a second one would be wrong.
+_parser: Final[Any] = import_module("re._parser")
+_CATEGORIES: Final = {
+    name: frozenset(code for code in _ALL if re.match(text, bytes((code,))))
+    for name, text in {
+        "CATEGORY_DIGIT": rb"\d",
+        "CATEGORY_NOT_DIGIT": rb"\D",
+        "CATEGORY_SPACE": rb"\s",
+        "CATEGORY_NOT_SPACE": rb"\S",
+        "CATEGORY_WORD": rb"\w",
+        "CATEGORY_NOT_WORD": rb"\W",
+    }.items()
+}
+_REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
+_ZERO_WIDTH: Final = frozenset({"AT", "ASSERT", "ASSERT_NOT"})
+
+
+def compile_pattern(text: str) -> re.Pattern[bytes]:
+    """The pattern for bytes; `^` and `$` stand for the start and end of each line.
+
+    Raises:
+        ValueError: `compile_problem` says what is wrong.
+    """
+    problem = compile_problem(text)
+    if problem:
+        raise ValueError(f"regular expression {text!r} {problem}")
+    return re.compile(text.encode(), re.MULTILINE)
+
+
+def compile_problem(text: str) -> str:
+    """What is wrong with `text` as a regular expression for records; empty: nothing."""
+    try:
+        data = text.encode()
+        if len(data) > PATTERN_LIMIT_BYTES:
+            return f"has {len(data)} bytes, at most {PATTERN_LIMIT_BYTES} are allowed"
+        pattern = re.compile(data, re.MULTILINE)
+        tree = _parser.parse(data, re.MULTILINE)
+        characters = _parser.parse(text, re.MULTILINE)
+    except (re.error, OverflowError, RecursionError, UnicodeEncodeError, ValueError) as error:
+        return f"is no regular expression ({error})"
+    if pattern.match(b"") is not None:
+        return "matches the empty text, so everything: say what has to be there"
+    if not text.isascii() and _has_wide_class(characters):
+        return (
+            "has a character beyond ASCII in [...] or before a quantifier: records are matched as"
+            " bytes, write (?:ä|ö) instead of [äö], and (?:ä)+ instead of ä+"
+        )
+    return _explosion_problem(tree)
+
+
+def _explosion_problem(tree: Any) -> str:
+    if _is_explosive(tree, repeated=False, follow=frozenset()):
+        return (
+            "repeats what can match one text in several ways, as (a+)+ or (.*,)* do: some lines"
+            " would take for ever; write what ends each round ([^,]*,)* or make it possessive (++)"
+        )
+    if _ambiguity(tree) > _AMBIGUOUS_LIMIT:
+        return (
+            f"has more than {_AMBIGUOUS_LIMIT} repetitions that can take each other's text, as .*"
+            " does: some lines would take very long; write what stands between, as [^ ]*"
+        )
+    return ""
+
+
+def _is_explosive(tree: Any, *, repeated: bool, follow: Bytes) -> bool:
+    """Whether something is repeated in which the next byte does not decide how to go on.
+
+    `follow`: what may come after `tree`.
+    """
+    nodes = list(tree)
+    for at, (op, argument) in enumerate(nodes):
+        first, can_be_empty = _first_bytes(nodes[at + 1 :])
+        after = first | follow if can_be_empty else first
+        if repeated and _is_ambiguous(str(op), argument, after):
+            return True
+        if any(
+            _is_explosive(body, repeated=again, follow=next_bytes)
+            for body, again, next_bytes in _rounds(str(op), argument, after, repeated=repeated)
+        ):
+            return True
+    return False
+
+
+def _is_ambiguous(name: str, argument: Any, after: Bytes) -> bool:
+    if name in _REPEATS:
+        low, high, body = argument
+        return int(low) != int(high) and bool(_first_bytes(body)[0] & after)
+    if name == "BRANCH":
+        seen: Bytes = frozenset()
+        for branch in argument[1]:
+            first, can_be_empty = _first_bytes(branch)
+            first = first | after if can_be_empty else first
+            if seen & first:
+                return True
+            seen |= first
+    return False
+
+
+def _rounds(
+    name: str, argument: Any, after: Bytes, *, repeated: bool
+) -> list[tuple[Any, bool, Bytes]]:
+    """The parts inside a node, whether each is repeated, and what may follow it."""
+    if name in _REPEATS or name == "POSSESSIVE_REPEAT":
+        body = argument[2]
+        again = int(argument[1]) > _AMBIGUOUS_LIMIT
+        kept = repeated and name in _REPEATS
+        return [(body, again or kept, _first_bytes(body)[0] | after)]
+    if name == "BRANCH":
+        return [(branch, repeated, after) for branch in argument[1]]
+    again = repeated and name != "ATOMIC_GROUP"
+    return [(body, again, after) for body in _bodies(name, argument)]
+
+
+def _ambiguity(tree: Any) -> int:
+    """The longest run of unbounded repetitions that can take each other's bytes."""
+    longest = run = 0
+    shared = _ALL
+    for taken, unbounded in _flatten(tree):
+        if unbounded:
+            run, shared = (run + 1, shared & taken) if shared & taken else (1, taken)
+            longest = max(longest, run)
+        elif not shared & taken:
+            run, shared = 0, _ALL
+    return longest
+
+
+def _flatten(tree: Any) -> list[tuple[Bytes, bool]]:
+    """What is matched one after the other: the bytes it can begin with, and whether unbounded."""
+    parts: list[tuple[Bytes, bool]] = []
+    for op, argument in tree:
+        name = str(op)
+        if name in _REPEATS:
+            parts.append((_first_bytes(argument[2])[0], int(argument[1]) > _UNBOUNDED_FROM))
+        elif name in {"SUBPATTERN", "ATOMIC_GROUP"}:
+            for body in _bodies(name, argument):
+                parts += _flatten(body)
+        elif name == "BRANCH":
+            branches = [_flatten(branch) for branch in argument[1]]
+            parts += max(branches, key=lambda branch: sum(unbounded for _, unbounded in branch))
+        elif name not in _ZERO_WIDTH:
+            parts.append((_first_bytes([(op, argument)])[0], False))
+    return parts
+
+
+def _first_bytes(tree: Any) -> tuple[Bytes, bool]:
+    """The bytes that a match of `tree` can begin with, and whether it can be empty."""
+    found: Bytes = frozenset()
+    for op, argument in tree:
+        name = str(op)
+        if name in _ZERO_WIDTH:
+            continue
+        if name in _REPEATS or name == "POSSESSIVE_REPEAT":
+            first, can_be_empty = _first_bytes(argument[2])
+            can_be_empty = can_be_empty or int(argument[0]) == 0
+        elif name == "BRANCH":
+            branches = [_first_bytes(branch) for branch in argument[1]]
+            first = frozenset[int]().union(*(branch for branch, _ in branches))
+            can_be_empty = any(empty for _, empty in branches)
+        elif name in {"SUBPATTERN", "ATOMIC_GROUP"}:
+            first, can_be_empty = _first_bytes(_bodies(name, argument)[0])
+        else:
+            first, can_be_empty = _single_bytes(name, argument), False
+        found |= first
+        if not can_be_empty:
+            return found, False
+    return found, True
+
+
+def _single_bytes(name: str, argument: Any) -> frozenset[int]:
+    if name == "LITERAL":
+        return frozenset({int(argument)})
+    if name == "NOT_LITERAL":
+        return _ALL - {int(argument)}
+    if name == "ANY":
+        return _ALL - {0x0A}
+    if name == "IN":
+        negated = bool(argument) and str(argument[0][0]) == "NEGATE"
+        taken: frozenset[int] = frozenset()
+        for op, value in argument:
+            if str(op) == "LITERAL":
+                taken |= {int(value)}
+            elif str(op) == "RANGE":
+                taken |= frozenset(range(int(value[0]), int(value[1]) + 1))
+            elif str(op) == "CATEGORY":
+                taken |= _CATEGORIES.get(str(value), _ALL)
+        return _ALL - taken if negated else taken
+    return _ALL
+
+
+def _bodies(name: str, argument: Any) -> list[Any]:
+    """The parts inside a node that is neither repetition nor alternative."""
+    if name == "SUBPATTERN":
+        return [argument[3]]
+    if name == "ATOMIC_GROUP":
+        return [argument]
+    if name in {"ASSERT", "ASSERT_NOT"}:
+        return [argument[1]]
+    if name == "GROUPREF_EXISTS":
+        return [body for body in argument[1:] if body is not None]
+    return []
+
+
+def _has_wide_class(tree: Any) -> bool:
+    """Whether a character beyond ASCII stands where bytes can't say it."""
+    for op, argument in tree:
+        name = str(op)
+        if name == "IN" and any(
+            (str(part) == "LITERAL" and int(value) > 0x7F)  # noqa: PLR2004 - the last of ASCII
+            or (str(part) == "RANGE" and int(value[1]) > 0x7F)  # noqa: PLR2004
+            for part, value in argument
+        ):
+            return True
+        if name in _REPEATS or name == "POSSESSIVE_REPEAT":
+            body = argument[2]
+            if len(body) == 1 and str(body[0][0]) == "LITERAL" and int(body[0][1]) > 0x7F:  # noqa: PLR2004
+                return True
+            if _has_wide_class(body):
+                return True
+        bodies = argument[1] if name == "BRANCH" else _bodies(name, argument)
+        if any(_has_wide_class(body) for body in bodies):
+            return True
+    return False
