@@ -39,7 +39,6 @@ _LEVEL: Final = re.compile(r"[\[(<|]?[A-Za-z]+[\])>|]?:?|level=\w+")
 _LAST_LINE_CHARACTERS: Final = 2_000
 _SEARCHED_CHARACTERS: Final = 65_536
 """So much of what a row hides is looked through for the words that are searched for."""
-_NEWLINE: Final = "\n"
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
@@ -157,7 +156,7 @@ def render_row(
     ]
     room = max(1, width - sum(cell_len(piece.text) for piece in head))
     text, _, hidden = without_prefix(row).partition("\n")
-    mark = f" +{hidden.count(_NEWLINE) + 1:,} lines" if hidden else ""
+    mark = _count_lines(hidden) if hidden else ""
     cells = max(1, room - len(mark))
     # What can't show is not made safe: a line of a megabyte costs as much as a short one.
     message = safe_text(text[: shift + cells + 1], shift + cells + 1)[shift:]
@@ -169,6 +168,11 @@ def render_row(
     if cell_len(message) > cells:
         message = set_cell_size(message, cells)
     return [*head, *_mark_words(message, kind, words), *_folded(mark, hidden, kind, words, room)]
+
+
+def _count_lines(hidden: str) -> str:
+    count = hidden.count("\n") + 1
+    return f" +{count:,} lines" if count > 1 else " +1 line"
 
 
 def _folded(mark: str, hidden: str, kind: str, words: Sequence[str], room: int) -> list[Piece]:

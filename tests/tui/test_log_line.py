@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
+from rich.cells import cell_len
 
 from forensics.store.protocol import Document
-from forensics.tui.log_line import without_prefix
+from forensics.tui.log_line import Piece, render_row, without_prefix
 
 AT = "2026-01-03T14:05:12.221000000Z"
 
@@ -51,3 +54,38 @@ def test_a_level_word_that_is_not_the_events_level_stays() -> None:
     joined = "ERROR:root:disk full"
     assert joined == without_prefix(_document(f"{AT[:19]}Z {joined}", "error"))
     assert "WARN" == without_prefix(_document(f"{AT[:19]}Z WARN", "error"))
+
+
+TRACE = 'boom\nTraceback (most recent call last):\n  File "app.py"\nValueError: no order'
+
+
+def _row(message: str, width: int, words: list[str] | None = None, shift: int = 0) -> list[Piece]:
+    return render_row(
+        _document(message, "error"), width, zone=dt.UTC, words=words or (), shift=shift
+    )
+
+
+def test_a_record_of_several_lines_is_one_row_that_says_so() -> None:
+    """Its first line, how many more there are, and its last: what a stack trace is about."""
+    text = "".join(piece.text for piece in _row(TRACE, 100))
+    assert text.endswith("boom +3 lines: ValueError: no order")
+    assert "␊" not in text
+
+
+def test_a_long_first_line_leaves_room_for_the_count() -> None:
+    """Whatever the width and however far the row is moved: never more cells than there are."""
+    for message in (f"{'x' * 500}\nlast", f"{'汉' * 500}\nlast"):
+        for shift in (0, 40):
+            pieces = _row(message, 80, shift=shift)
+            upto = "".join(piece.text for piece in pieces).index(" +1 line")
+            head = "".join(piece.text for piece in pieces)[:upto]
+            assert cell_len(head) <= 80 - len(" +1 line")
+
+
+def test_words_in_hidden_lines_are_marked_on_the_count() -> None:
+    """A hit that the row can't show is not lost on a reader."""
+    assert " +3 lines" in [one.text for one in _row(TRACE, 100, ["File"]) if one.kind == "match"]
+    assert " +3 lines" not in [
+        one.text for one in _row(TRACE, 100, ["boom"]) if one.kind == "match"
+    ]
+    assert "order" in [one.text for one in _row(TRACE, 100, ["order"]) if one.kind == "match"]

@@ -308,3 +308,57 @@ def test_the_last_error_line_is_called_so_only_if_it_is() -> None:
     assert "The last line, but for those on memory, at level error says: boom 5" == (
         finding.statement
     )
+
+
+TRACE = (
+    "2026-01-03 CRITICAL shop: giving up\n"
+    "Traceback (most recent call last):\n"
+    '  File "app.py", line 3, in get\n'
+    "KeyError: 'user'\n"
+    "\n"
+    "During handling of the above exception, another exception occurred:\n"
+    "\n"
+    "Traceback (most recent call last):\n"
+    '  File "app.py", line 9, in serve\n'
+    "    raise Failed\n"
+    "shop.OrderFailed: order 7"
+)
+
+
+def test_a_traceback_that_is_one_record_says_what_its_last_exception_says() -> None:
+    """Not what the next record of the file says, which looks like an exception and is none."""
+    observed = observe("started", TRACE, "listening: 80")
+
+    finding = find_fatal_error(observed)
+
+    assert finding is not None
+    assert finding.statement.endswith(": shop.OrderFailed: order 7")
+    (reference,) = finding.evidence
+    assert observed.records[1].id == reference.id
+    assert "2026-01-03 CRITICAL shop: giving up … shop.OrderFailed: order 7" == reference.quote
+
+
+@pytest.mark.parametrize("line", RUNTIME)
+def test_memory_that_ran_out_inside_a_record_of_several_lines_is_memory(line: str) -> None:
+    """A runtime's words at the end of a trace, or before more lines: what counts."""
+    for text in (f"Traceback (most recent call last):\n  File x\n{line}", f"{line}\n\n  at x"):
+        observed = observe("started", text)
+        assert find_memory_exhausted(observed) is not None
+        assert "memory_exhausted" == find_all(observed)[0].name
+
+
+def test_a_panic_in_the_middle_of_a_record_is_a_crash() -> None:
+    """Go prints what failed before `panic:` when output of both is one group."""
+    finding = find_fatal_error(observe("started", "http: bye\npanic: nil map\n\ngoroutine 1"))
+
+    assert finding is not None
+    assert "crash" in finding.statement
+
+
+def test_a_traceback_that_was_cut_is_quoted_as_it_is() -> None:
+    """No exception line came: the record itself is the evidence."""
+    text = "Traceback (most recent call last):\n  File x"
+    finding = find_fatal_error(observe("started", text, "  File y", "2026-01-03 INFO: ok"))
+
+    assert finding is not None
+    assert "A program failed" == finding.title
