@@ -24,7 +24,10 @@ from shipper.wire.builder import RecordBuilder
 from shipper.wire.framing import frame
 from shipper.wire.record import Family, Identity, build_document
 from shipper.wire.records import Records
+from shipper.wire.shapes import Shaped
 from shipper.wire.times import LATEST, NANOS_PER_SECOND, format_time, parse_time
+from shipper.wire.transforms import Drop
+from shipper.wire.vitals import VitalsWriter
 
 DAY = "2026-01-03"
 INDEX = "afterimage-logs-2026.01.03"
@@ -213,6 +216,62 @@ async def test_a_record_comes_back_as_the_bytes_it_was(loaded: LoadedStore) -> N
     await loaded.load(builder.build(Records.of(frame(chunk), 0), parse_time(at(0))).body)
     found = [d async for page in loaded.store.source_records(STREAM_A, 1) for d in page]
     assert chunk == b"".join(document.raw_bytes() for document in found)
+
+
+def take_apart(line: bytes) -> Shaped:
+    """A Docker line's words, structure and wrapping."""
+    text = line.decode()
+    inner = json.loads(text)["log"].removesuffix("\n")
+    before, after = '{"log":"', text[text.index('\\n","stream"') :]
+    return Shaped(
+        message=inner, before=before, after=after, escape="go",
+        fields={"fields": {"user": {"id": 7}, "a.b": [1, None]}, "container.id": "c0ffee"},
+    )  # fmt: skip
+
+
+async def test_wrapped_grouped_and_masked_records_come_back_whole(loaded: LoadedStore) -> None:
+    """What stands around a message, its structure, inner line feeds and masks survive the store."""
+    wrapped = [
+        b'{"log":"a \\u003cb\\u003e token=***\\n","stream":"stderr"}\n',
+        '{"log":"gr\u00f6\u00dfe\\n  at \\"x\\"\\n","stream":"stdout"}\n'.encode(),
+    ]
+    records = Records(
+        data=b"".join(wrapped), start=5, lengths=[len(line) for line in wrapped],
+        masked={0: [(31, 3)]},
+    )  # fmt: skip
+    builder = RecordBuilder(
+        identity=Identity(instance_id="i-0a"), stream=STREAM_A, source=1, path="/x", index=INDEX,
+        shape=take_apart,
+    )  # fmt: skip
+    await loaded.load(builder.build(records, parse_time(at(0))).body)
+    found = [d async for page in loaded.store.source_records(STREAM_A, 1) for d in page]
+    assert wrapped == [document.raw_bytes() for document in found]
+    assert ["a <b> token=***", 'gr\u00f6\u00dfe\n  at "x"'] == [one.message for one in found]
+    assert [[(31, 3)], []] == [list(document.masked) for document in found]
+    assert {"user": {"id": 7}, "a.b": [1, None]} == found[0].fields["fields"]
+    assert "c0ffee" == found[0].text("container.id")
+    page = await loaded.store.page(Query(match="token at"))
+    assert [] == list(page.documents)
+    page = await loaded.store.page(Query(match="x at"))
+    assert [found[1].id] == [document.id for document in page.documents]
+
+
+async def test_a_drop_tile_is_a_vital_that_is_found_by_path(loaded: LoadedStore) -> None:
+    """Sent with its neighbours in one body; sent again after a crash, it is there once."""
+    vitals = VitalsWriter(identity=Identity(instance_id="i-0a"), stream=STREAM_A, run=1)
+    drop = Drop(start=4, end=90, count=3, reason="debug noise")
+    tile = vitals.drop(at(0), source=1, path="/x", drop=drop).build()
+    answer = await loaded.load(log_items(["one"], path="/x") + tile)
+    assert [201, 201] == [item["create"]["status"] for item in answer["items"]]
+    answer = await loaded.load(tile)
+    assert [409] == [item["create"]["status"] for item in answer["items"]]
+    query = Query(
+        families=frozenset(("vitals",)), actions=frozenset(("drop",)), paths=frozenset(("/x",))
+    )
+    (document,) = (await loaded.store.page(query)).documents
+    assert f"{STREAM_A}-v-drop-1-4-90" == document.id
+    assert (4, 90, 3) == tuple(document.fields[f"afterimage.{n}"] for n in ("from", "to", "count"))
+    assert "debug noise" == document.text("afterimage.reason")
 
 
 async def test_a_record_sent_again_is_refused_and_the_first_stays(loaded: LoadedStore) -> None:
