@@ -12,6 +12,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -122,12 +123,15 @@ class ForwardServer:
 
     def stop(self, deadline_seconds: float) -> None:
         """Take what the kernel holds already, answer it, and close; returns within the deadline."""
+        if self._stop.is_set():
+            return
         self._stop_at = self._clock.monotonic() + deadline_seconds
         self._stop.set()
-        self._waker.send(b"\0")
         if self._thread.ident is None:
             self._let_go()
         else:
+            with suppress(OSError):  # it ended by itself
+                self._waker.send(b"\0")
             self._thread.join(deadline_seconds + _TICK_SECONDS)
         self._waker.close()
 
