@@ -22,7 +22,6 @@ from shipper.toml_lines import Path as KeyPath
 _TEXT_LIMIT: Final = 256
 _LABEL_LIMIT: Final = 64
 _INSTANCE_ID_LIMIT: Final = 128
-_REGEX_LIMIT: Final = 4096
 _UNSEEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]")
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
@@ -144,13 +143,9 @@ def _source_problem(text: str) -> str:
 def _regex_problem(text: str) -> str:
     if not text:
         return "is empty: it would match everything"
-    if len(text) > _REGEX_LIMIT:
-        return f"has {len(text)} characters, at most {_REGEX_LIMIT} are allowed"
-    try:
-        re.compile(text.encode())  # it is looked for in bytes
-    except (re.error, OverflowError, RecursionError) as error:
-        return f"is no regular expression: {error}"
-    return ""
+    from shipper.wire.regexes import compile_problem
+
+    return compile_problem(text)
 
 
 def _listen_problem(text: str) -> str:

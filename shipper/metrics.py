@@ -109,9 +109,6 @@ def _total_families(now: Statistics) -> Iterator[_Family]:
         delivery.failed_requests,
     )
     yield _counter("body_bytes", "Compressed bytes of requests to the centre.", delivery.body_bytes)
-    yield _counter(
-        "dead_letters", "Records that the centre refused for good.", delivery.dead_letters
-    )
 
 
 def _usage_families(now: Statistics) -> Iterator[_Family]:

@@ -77,7 +77,6 @@ class DeliveryStatistics:
     """Those of the above after which something had to be sent again."""
     body_bytes: int = 0
     """What went over the network, compressed."""
-    dead_letters: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,23 +178,6 @@ def add_counters(counters: Iterable[Counters]) -> Counters:
         pending_bytes=pending,
         dropped_bytes=dropped,
         dead_lettered_bytes=dead,
-    )
-
-
-def sum_counters(
-    sources: Iterable[tuple[int, int, int]], *, closed_acked: int, closed_dead_lettered: int
-) -> Counters:
-    """The counters of sources, each (read, settled, dead-lettered), and of those closed before."""
-    return add_counters(
-        (
-            count_closed(
-                acked_bytes=closed_acked, dropped_bytes=0, dead_lettered_bytes=closed_dead_lettered
-            ),
-            *(
-                count_source(read_bytes=read, settled_bytes=settled, dead_lettered_bytes=dead)
-                for read, settled, dead in sources
-            ),
-        )
     )
 
 

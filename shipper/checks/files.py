@@ -17,6 +17,8 @@ from typing import Final
 from shipper.checks.finding import Finding, build_finding, unreadable_why
 from shipper.config import Config, TailConfig
 from shipper.sources.patterns import Scanner
+from shipper.wire.multiline import MATCHED_BYTES
+from shipper.wire.regexes import compile_pattern
 
 _FILES_LIMIT: Final = 10_000
 _SHOWN_LIMIT: Final = 5
@@ -138,8 +140,12 @@ def _check_starts(number: int, tail: TailConfig, samples: Mapping[str, bytes]) -
     """A start pattern that no line matches makes one record of a file."""
     if not tail.multiline_start or tail.format != "lines" or not samples:
         return
-    pattern = re.compile(tail.multiline_start.encode())
-    if not any(pattern.search(line) for text in samples.values() for line in text.split(b"\n")):
+    pattern = compile_pattern(tail.multiline_start)
+    if not any(
+        pattern.search(line[:MATCHED_BYTES])
+        for text in samples.values()
+        for line in text.split(b"\n")
+    ):
         what = (
             f"multiline_start matches no line at the start of {next(iter(samples))}: "
             "without a start, lines are joined up to 1 MiB"

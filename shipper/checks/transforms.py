@@ -12,6 +12,7 @@ from typing import Final
 
 from shipper.checks.finding import Finding, build_finding
 from shipper.config import Config
+from shipper.wire.regexes import compile_pattern
 
 _LINES: Final[Sequence[bytes]] = (
     b"x",
@@ -30,11 +31,11 @@ def check_transforms(config: Config) -> Iterator[Finding]:
     for number, mask in enumerate(config.masks):
         at = ("transforms", "mask", number, "patterns")
         for place, text in enumerate(mask.patterns):
-            if all(_covers(re.compile(text.encode()), line) for line in _LINES):
+            if all(_covers(compile_pattern(text), line) for line in _LINES):
                 what = f"pattern {text!r} masks every record whole: nothing readable would be left"
                 yield build_finding("warning", (*at, place), what)
     for number, drop in enumerate(config.drops):
-        pattern = re.compile(drop.pattern.encode())
+        pattern = compile_pattern(drop.pattern)
         if all(pattern.search(line) for line in _LINES):
             where = f" of {', '.join(drop.paths)}" if drop.paths else ""
             what = f"pattern {drop.pattern!r} drops every record{where}"

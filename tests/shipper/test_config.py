@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shipper.config import (
+    MULTILINE_PRESETS,
     Config,
     DropConfig,
     ForwardConfig,
@@ -28,6 +29,7 @@ from shipper.config_reader import load_config, parse_config
 from shipper.config_rendering import EXAMPLE, render_default_config, render_reference
 from shipper.config_rules import output_warnings
 from shipper.errors import ConfigError
+from shipper.wire import multiline
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "config.md"
 
@@ -162,6 +164,11 @@ def test_everything_but_the_output_has_a_default() -> None:
         TailConfig(paths=("/var/log/**/*.log", "/var/log/syslog", "/var/log/messages")),
     ) == config.tails
     assert IdentityConfig() == config.identity
+
+
+def test_the_names_of_presets_are_those_that_the_code_knows() -> None:
+    """The table names each, so that configuration and code can't drift apart."""
+    assert tuple(multiline.PRESETS) == MULTILINE_PRESETS
 
 
 def test_an_empty_file_lacks_only_the_output() -> None:
@@ -407,7 +414,9 @@ def test_a_url_that_could_not_work_is_refused(url: str, what: str) -> None:
         ('[[sources.tail]]\nformat = "xml"\n', "there are lines, docker, cri"),
         ('[[sources.tail]]\nmultiline_start = "("\n', "is no regular expression"),
         ('[[sources.tail]]\nmultiline_start = ""\n', "is empty: it would match everything"),
-        (f'[[sources.tail]]\nmultiline_start = "{"a" * 5000}"\n', "has 5000 characters"),
+        (f'[[sources.tail]]\nmultiline_start = "{"a" * 1025}"\n', "has 1025 bytes, at most 1024"),
+        ('[[sources.tail]]\nmultiline_start = "(a+)+b"\n', "take for ever"),
+        ("[[transforms.drop]]\nreason = 'x'\npattern = 'x*'\n", "matches the empty text"),
         ("[[sources.tail]]\nmultiline_seconds = 0\n", "must be between 0.1 and 3600, is 0"),
         ("[[sources.tail]]\nmultiline_seconds = inf\n", "must be a number of seconds, is inf"),
         ("[[sources.tail]]\nmultiline_seconds = true\n", "is true or false"),

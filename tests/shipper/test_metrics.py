@@ -59,7 +59,7 @@ STATISTICS = Statistics(
     unreadable={"/b": "no"},
     failing_since="2026-01-03T14:05:12.000000000Z",
     gaps=GapStatistics(gaps=4, known_bytes=30, truncated_gaps=1, truncated_bytes_known=9),
-    delivery=DeliveryStatistics(requests=8, failed_requests=2, body_bytes=900, dead_letters=1),
+    delivery=DeliveryStatistics(requests=8, failed_requests=2, body_bytes=900),
     usage=Usage(
         in_flight_bytes=30,
         in_flight_limit_bytes=16 << 20,
@@ -117,7 +117,6 @@ def test_the_numbers_are_those_of_the_statistics(form: str) -> None:
         "requests_total": 8,
         "failed_requests_total": 2,
         "body_bytes_total": 900,
-        "dead_letters_total": 1,
         "in_flight_bytes": 30,
         "in_flight_limit_bytes": 16 << 20,
         "spool_bytes": 5,

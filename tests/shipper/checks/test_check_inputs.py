@@ -212,12 +212,12 @@ def test_standard_input_is_named() -> None:
     ("pattern", "is_told"),
     [
         (".", True),
-        (".*", True),
+        (".+", True),
         (r"(\S+)", True),
-        (r"(.*)x?", True),
+        (r"(.+)$", True),
         (r"password=(\S+)", False),
         (r"\d", False),
-        (r"x*", False),
+        (r"x+", False),
     ],
 )
 def test_a_mask_that_leaves_nothing_is_told(pattern: str, is_told: bool) -> None:  # noqa: FBT001 - a table's column
@@ -232,7 +232,7 @@ def test_a_mask_that_leaves_nothing_is_told(pattern: str, is_told: bool) -> None
 
 @pytest.mark.parametrize(
     ("pattern", "is_told"),
-    [("", True), (".", True), ("^", True), ("x*", True), ("GET /healthz", False), ("e", False)],
+    [(".", True), ("^.", True), ("[^~]", True), ("GET /healthz", False), ("e", False)],
 )
 def test_a_drop_of_everything_is_told(pattern: str, is_told: bool) -> None:  # noqa: FBT001 - a table's column
     """A drop rule that any line fits is hardly meant."""

@@ -1,0 +1,105 @@
+"""What a run counts beside its sources' bytes: gaps, requests, since when the centre takes none.
+
+In: what happens, as the loop hears of it. Out: members of `Statistics`, and whether the shipper is
+healthy. One thread's. It must never take a gap of unknown size for one of no bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Final
+
+from shipper.metrics_server import health_problem
+from shipper.statistics import (
+    DeliveryStatistics,
+    ForwardStatistics,
+    GapStatistics,
+    OutputState,
+)
+
+_TRUNCATED: Final = "truncated"
+"""What the reason of a gap begins with that a truncation made."""
+
+
+class Figures:
+    """One run's."""
+
+    def __init__(self) -> None:
+        self.output: OutputState = "starting"
+        self.last_answer_at = ""
+        self.last_error = ""
+        self.failing_since = ""
+        self._failing_from: float | None = None
+        self._gaps = self._gap_bytes = self._truncated_gaps = self._truncated_bytes = 0
+        self._requests = self._failed_requests = self._body_bytes = 0
+
+    def note_answer(self, *, at: str, body_bytes: int = 0) -> bool:
+        """The centre took a request; whether it took none before."""
+        was_failing = self.output == "retrying"
+        self._note_request(body_bytes)
+        self.output = "ok"
+        self.last_answer_at = at
+        self.failing_since = ""
+        self._failing_from = None
+        return was_failing
+
+    def note_failure(self, error: str, *, at: str, now: float, body_bytes: int = 0) -> bool:
+        """A request has to be made again; whether that is news: the first, or of another kind."""
+        is_news = self.output != "retrying" or error.partition(":")[0] not in self.last_error
+        self._note_request(body_bytes)
+        self._failed_requests += 1
+        self.output = "retrying"
+        self.last_error = error
+        if self._failing_from is None:
+            self._failing_from = now
+            self.failing_since = at
+        return is_news
+
+    def note_gap(self, *, start: int, end: int, reason: str) -> None:
+        """Bytes were not read; `end` equal to `start`: how many is not known."""
+        known_bytes = end - start
+        self._gaps += 1
+        self._gap_bytes += known_bytes
+        if reason.startswith(_TRUNCATED):
+            self._truncated_gaps += 1
+            self._truncated_bytes += known_bytes
+
+    def health_problem(self, now: float) -> str:
+        """Why the shipper is not healthy; empty: it is."""
+        if self._failing_from is None:
+            return ""
+        return health_problem(failing_seconds=now - self._failing_from, last_error=self.last_error)
+
+    @property
+    def gaps(self) -> GapStatistics:
+        """What could not be read."""
+        return GapStatistics(
+            gaps=self._gaps,
+            known_bytes=self._gap_bytes,
+            truncated_gaps=self._truncated_gaps,
+            truncated_bytes_known=self._truncated_bytes,
+        )
+
+    @property
+    def delivery(self) -> DeliveryStatistics:
+        """What the senders did."""
+        return DeliveryStatistics(
+            requests=self._requests,
+            failed_requests=self._failed_requests,
+            body_bytes=self._body_bytes,
+        )
+
+    def _note_request(self, body_bytes: int) -> None:
+        self._requests += 1
+        self._body_bytes += body_bytes
+
+
+def add_forward(servers: Sequence[object]) -> ForwardStatistics | None:
+    """The sum of several servers' counters, which have the members of `ForwardStatistics`."""
+    if not servers:
+        return None
+    names = [one.name for one in fields(ForwardStatistics)]
+    return ForwardStatistics(
+        **{name: sum(getattr(server, name) for server in servers) for name in names}
+    )

@@ -1,0 +1,62 @@
+"""shipper.figures: what a run counts, and when a shipper is not healthy any more."""
+
+from __future__ import annotations
+
+from shipper.figures import Figures, add_forward
+from shipper.sources.forward.server import ForwardCounters
+from shipper.statistics import DeliveryStatistics, ForwardStatistics, GapStatistics
+
+
+def test_a_centre_that_takes_nothing_is_told_once_and_since_when() -> None:
+    """The first failure, and one of another kind, is news; `since` is the first one's time."""
+    figures = Figures()
+    assert figures.note_failure("HTTP 503: busy", at="10:00", now=100.0)
+    assert not figures.note_failure("HTTP 503: still busy", at="10:05", now=400.0)
+    assert figures.note_failure("refused", at="10:06", now=460.0)
+    assert ("retrying", "10:00", "refused") == (
+        figures.output,
+        figures.failing_since,
+        figures.last_error,
+    )
+    assert figures.note_answer(at="10:07")
+    assert not figures.note_answer(at="10:08")
+    assert ("ok", "", "10:08") == (figures.output, figures.failing_since, figures.last_answer_at)
+
+
+def test_health_ends_five_minutes_after_the_first_failure() -> None:
+    """And is back with the first answer."""
+    figures = Figures()
+    assert "" == figures.health_problem(10_000.0)
+    figures.note_failure("refused", at="", now=100.0)
+    figures.note_failure("HTTP 503", at="", now=399.0)
+    assert "" == figures.health_problem(399.0)
+    assert "the centre has taken nothing for 300 s: HTTP 503" == figures.health_problem(400.0)
+    figures.note_answer(at="")
+    assert "" == figures.health_problem(1000.0)
+
+
+def test_requests_are_counted_with_their_bytes() -> None:
+    """Good and bad ones."""
+    figures = Figures()
+    figures.note_answer(at="", body_bytes=10)
+    figures.note_failure("x", at="", now=0.0, body_bytes=5)
+    assert DeliveryStatistics(requests=2, failed_requests=1, body_bytes=15) == figures.delivery
+
+
+def test_truncations_are_counted_apart() -> None:
+    """The race of copytruncate is no loss of ours, and is not hidden among others either."""
+    figures = Figures()
+    figures.note_gap(start=10, end=30, reason="truncated or replaced: its first bytes have changed")
+    figures.note_gap(start=0, end=0, reason="truncated: what was written after is not known")
+    figures.note_gap(start=0, end=5, reason="removed before it was read")
+    assert (
+        GapStatistics(gaps=3, known_bytes=25, truncated_gaps=2, truncated_bytes_known=20)
+        == figures.gaps
+    )
+
+
+def test_forward_servers_are_added_up() -> None:
+    """By name: what a server counts, the statistics know."""
+    servers = [ForwardCounters(events=2, refused=1), ForwardCounters(events=3, connections_open=4)]
+    assert ForwardStatistics(events=5, refused=1, connections_open=4) == add_forward(servers)
+    assert add_forward([]) is None
