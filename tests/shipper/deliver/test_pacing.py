@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.deliver.pacing import (
+    BODY_BYTES,
     CAP_SECONDS,
     DRAIN_CAP_SECONDS,
+    LEAST_BODY_BYTES,
+    LINGER_LEAST_SECONDS,
+    LINGER_MOST_SECONDS,
     RETRY_AFTER_CAP_SECONDS,
+    Limits,
     backoff_seconds,
+    linger_seconds,
+    trickle_seconds,
 )
 
 
@@ -39,3 +47,81 @@ def test_waits_double_and_are_spread() -> None:
     assert 30.0 == backoff_seconds(50, 1.0)
     assert 15.0 == backoff_seconds(50, 0.0)
     assert DRAIN_CAP_SECONDS == backoff_seconds(50, 1.0, cap=DRAIN_CAP_SECONDS)
+
+
+def test_overload_halves_and_success_adds() -> None:
+    """Concurrency by one a round, the body by a step; never below one request, never above all."""
+    limits = Limits(most_concurrency=4)
+    assert (4, BODY_BYTES) == (limits.concurrency, limits.body_bytes)
+    limits.note_overload(started_at=1.0, now=2.0)
+    assert (2, BODY_BYTES // 2) == (limits.concurrency, limits.body_bytes)
+    for _ in range(2):
+        limits.note_success(0.01)
+    assert 2 == limits.concurrency  # 2 + 1/2 + 1/2.5
+    limits.note_success(0.01)
+    assert 3 == limits.concurrency
+    for at in range(3, 30):
+        limits.note_overload(started_at=at, now=at)
+    assert (1, LEAST_BODY_BYTES) == (limits.concurrency, limits.body_bytes)
+    for _ in range(30):
+        limits.note_success(0.01)
+    assert (4, BODY_BYTES) == (limits.concurrency, limits.body_bytes)
+
+
+def test_requests_that_were_refused_together_halve_once() -> None:
+    """They tell of one and the same overload."""
+    limits = Limits(most_concurrency=4)
+    for started_at in (1.0, 1.1, 1.2, 1.3):
+        limits.note_overload(started_at=started_at, now=2.0)
+    assert 2 == limits.concurrency
+
+
+def test_a_size_that_was_refused_once_is_never_tried_again() -> None:
+    """413 is a setting of the centre, not its mood."""
+    limits = Limits(most_concurrency=2)
+    limits.note_too_large(1 << 20)
+    for _ in range(100):
+        limits.note_success(0.01)
+    assert 1 << 19 == limits.body_bytes
+
+
+def test_after_an_absence_one_request_begins() -> None:
+    """A fleet that comes back at once asks the centre for one answer each."""
+    limits = Limits(most_concurrency=4)
+    limits.note_absence()
+    seen = [limits.concurrency]
+    for _ in range(6):
+        limits.note_success(0.01)
+        seen.append(limits.concurrency)
+    assert [1, 2, 2, 2, 3, 3, 3] == seen
+
+
+@given(st.floats(0, 1000))
+def test_lines_gather_longer_the_slower_the_centre(latency: float) -> None:
+    """From a fifth of a second to five."""
+    assert LINGER_LEAST_SECONDS <= linger_seconds(latency) <= LINGER_MOST_SECONDS
+    assert linger_seconds(latency) <= trickle_seconds(latency) <= LINGER_MOST_SECONDS
+    assert linger_seconds(latency) <= linger_seconds(2 * latency)
+
+
+def test_a_fleet_asks_a_slow_centre_seldom() -> None:
+    """Ten thousand quiet shippers: 10,000 requests a second where an answer takes 20 ms.
+
+    Two thousand where it takes half a second; and none keeps a connection busy over a tenth of
+    the time.
+    """
+    shippers = 10_000
+    assert 10_000 == pytest.approx(shippers / trickle_seconds(0.02))
+    assert 2_000 == pytest.approx(shippers / trickle_seconds(0.5))
+    assert 0.1 == pytest.approx(0.025 / linger_seconds(0.025))
+
+
+def test_overload_makes_lines_gather_longer() -> None:
+    """A 429 comes fast: its own latency says nothing."""
+    limits = Limits(most_concurrency=2)
+    for at in range(10):
+        limits.note_overload(started_at=at, now=at)
+    assert LINGER_MOST_SECONDS == linger_seconds(limits.latency_seconds)
+    for _ in range(40):
+        limits.note_success(0.005)
+    assert LINGER_LEAST_SECONDS == linger_seconds(limits.latency_seconds)
