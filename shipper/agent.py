@@ -155,8 +155,8 @@ class Agent:
         self._failing_since = ""
         self._is_run_written = False
         self._is_born = False
-        self._fresh_rows: set[tuple[int, int]] = set()
-        """Source and offset of the rows that this run made: nobody can have sent them before."""
+        self._fresh_rows: set[SourceRow] = set()
+        """The rows that this run made: nobody can have sent them before."""
         self._checkpoint_at = self._write_run_at = 0.0
         """When each is due."""
         self._tell_state_error_at = 0.0
@@ -349,7 +349,7 @@ class Agent:
                     self._take_vitals(result.parts, result.taken)
 
     def _put_fresh(self, row: SourceRow) -> None:
-        self._fresh_rows.add((row.source, row.from_offset))
+        self._fresh_rows.add(row)
         self._vitals.put(row)
 
     def _take_vitals(self, parts: Sequence[Part], taken: Sequence[int]) -> None:
@@ -368,7 +368,7 @@ class Agent:
         """What only this run can have sent must not be at the centre before it."""
         for entry in taken:
             if isinstance(entry, SourceRow):
-                if (entry.source, entry.from_offset) not in self._fresh_rows:
+                if entry not in self._fresh_rows:
                     continue  # made by an earlier run, which did not hear that it was stored
                 what = f"source {entry.source}"
             else:

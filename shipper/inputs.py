@@ -64,7 +64,12 @@ class Inputs:
         watches = [_watch_files(config, tail) for tail in config.tails]
         self.forwards = self._make_forwards(config, wake, watches)
         self._stdin = self._make_stdin(config, wake, watches)
-        self._tail = Tail(watches, ports, excluded=frozenset((_file_id(config.state_directory),)))
+        self._tail = Tail(
+            watches,
+            ports,
+            excluded=frozenset((_file_id(config.state_directory),)),
+            unpack_folder=str(config.state_directory),
+        )
         self._journal = _make_journal(config, ports)
         self._poll_at = self._rescan_at = 0.0
         self._is_draining = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import Final
 
 FileId = tuple[int, int]
 """Device and inode."""
@@ -43,6 +44,15 @@ def find_path(paths: tuple[str, ...], file_id: FileId) -> str | None:
         if path_now is not None:
             return path_now
     return None
+
+
+_ROTATED: Final = re.compile(r"(.+?)[.-]\d[\dT_.:-]*", re.DOTALL)
+
+
+def rotated_from(path: str) -> str:
+    """The path that rotation may have named `path` after; empty: it has no such name."""
+    match = _ROTATED.fullmatch(path)
+    return match[1] if match else ""
 
 
 def find_rotated(path: str, since_nanos: int) -> list[Found]:

@@ -16,6 +16,7 @@ from typing import Final
 from shipper.ports import CHUNK_BYTES, LONG_CHUNK_BYTES
 from shipper.sources.followed import Followed
 from shipper.sources.rotation import FileId
+from shipper.sources.successors import Known
 from shipper.sources.watch import Watch
 from shipper.wire.framing import Framed, frame_chunk
 from shipper.wire.state import (
@@ -48,9 +49,9 @@ class Source(Followed):
         """`progress`: an earlier run's; None: this run found the file."""
         earlier = progress or Progress(acked=0, size=0)
         super().__init__(rows, earlier)
-        first = rows[0]
-        self.file_id: FileId = (first.device, first.inode)
-        self.path = first.path
+        last = rows[-1]
+        self.file_id: FileId = (last.device, last.inode)
+        self.path = last.path
         """Where it is now, as far as known."""
         self.watch: Watch | None = None
         """What it is followed for; None: no pattern has named it in this run."""
@@ -175,6 +176,38 @@ class Source(Followed):
         while self.cuts and self.cuts[0] <= self.offset:
             del self.cuts[0]
         return start, self.offset, tail
+
+    @property
+    def known(self) -> Known:
+        """What tells its bytes from another file's."""
+        row = self.rows[-1]
+        return Known(
+            fingerprint=row.fingerprint,
+            fingerprint_bytes=row.fingerprint_bytes,
+            offset=self.offset,
+            tail=self._earlier_tail if self._tail is None else tail_digest(self._tail),
+        )
+
+    def go_on_in(self, path: str, row: SourceRow) -> None:
+        """Read the rest from the copy that `row`, which is durable, names."""
+        self.close()
+        self.rows.append(row)
+        self.file_id = (row.device, row.inode)
+        self.path = path
+        self.barren_size = -1
+
+    def go_on_unpacked(self, file: int) -> None:
+        """Read the rest from `file`, a descriptor without a name."""
+        self.close()
+        self.file = file
+        found = os.fstat(file)
+        self.file_id = (found.st_dev, found.st_ino)
+        back = min(TAIL_BYTES, self.offset)
+        if self._tail is None:
+            self._tail = self.acks.tail = os.pread(file, back, self.offset - back)
+        self.is_verified = True
+        self.adopted_size = found.st_size
+        self.note_stat(found)
 
     @property
     def transform(self) -> Transform | None:

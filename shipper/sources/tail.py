@@ -19,8 +19,9 @@ from shipper.ports import Clock
 from shipper.sources.followed import SourceNumbers
 from shipper.sources.part import LogPart
 from shipper.sources.patterns import Scanner
-from shipper.sources.rotation import FileId, Found, find_path, find_rotated
+from shipper.sources.rotation import FileId, Found, find_path, find_rotated, rotated_from
 from shipper.sources.source import ReplacedError, Source, open_file
+from shipper.sources.successors import find_copy, have_same_start, holds, unpack
 from shipper.sources.watch import PARTIAL_IDLE_SECONDS, Watch
 from shipper.wire.builder import RecordBuilder
 from shipper.wire.framing import Framed
@@ -89,9 +90,13 @@ class Tail:
         ports: TailPorts,
         *,
         excluded: frozenset[FileId] = frozenset(),
+        unpack_folder: str,
         open_files_limit: int = OPEN_FILES_LIMIT,
     ) -> None:
-        """`excluded`: folders that hold no logs, such as the shipper's own state."""
+        """`excluded`: folders that hold no logs, such as the shipper's own state.
+
+        `unpack_folder`: where the rest of a compressed file may be kept until it is shipped.
+        """
         self._ports = ports
         self._scanners = [
             (
@@ -104,6 +109,7 @@ class Tail:
             )
             for watch in watches
         ]
+        self._unpack_folder = unpack_folder
         self._open_files_limit = open_files_limit
         self._sources: dict[int, Source] = {}
         self._by_file: dict[FileId, Source] = {}
@@ -137,12 +143,7 @@ class Tail:
             source.watch = self._watch_of(source)
             before = self._by_file.get(source.file_id)
             if before is not None:  # an earlier run saw it truncated, and died before all was said
-                self._declare_lost(
-                    before,
-                    before.known_end,
-                    "truncated, and the shipper ended before it was stored",
-                )
-                self._end(before)
+                self._leave(before, "truncated, and the shipper ended before it was stored")
             self._add(source)
 
     def rescan(self) -> None:
@@ -167,6 +168,12 @@ class Tail:
         for source in [s for s in self._by_file.values() if s.file_id not in seen]:
             self._look_for(source)
         self._queue_seen()
+        new = [
+            (watch, file)
+            for watch, file in new
+            if (before := self._last_at_path.get(rotated_from(file.path))) is None
+            or not self._is_copy(file, before)
+        ]
         self._start(self._missed_successors(new, seen) + new)
         self._close_quiet()
         for path, why in self._unreadable.items():
@@ -311,7 +318,10 @@ class Tail:
             return
         path = find_path((source.path, source.first_path), source.file_id)
         if path is None:
-            self._end_vanished(source)
+            try:
+                self._end_vanished(source)
+            except OSError as error:  # no room to unpack it: the next rescan tries again
+                source.error = str(error)
             return
         source.path = path
         try:
@@ -332,10 +342,29 @@ class Tail:
             # what was not written to since the watch began is older than the watch
             since = parse_time(before.rows[0].at) - NANOS_PER_SECOND
             for rotated in find_rotated(file.path, since):
-                if rotated.file_id not in self._by_file and rotated.file_id not in seen:
+                if rotated.file_id in self._by_file or rotated.file_id in seen:
+                    continue
+                if not self._is_copy(rotated, before):
                     seen.add(rotated.file_id)
                     missed.append((watch, rotated))
         return missed
+
+    def _is_copy(self, file: Found, source: Source) -> bool:
+        """Whether it is a copy of what `source` follows, in whose place it may come yet."""
+        if source.ended or source.file is None:
+            return False
+        try:
+            copied = open_file(file.path)
+        except OSError:
+            return False
+        try:
+            # what is there of a truncated file is its successor's
+            is_alike = source.offset > 0 or have_same_start(copied, source.file)
+            return is_alike and holds(copied, source.known)
+        except OSError:
+            return False
+        finally:
+            os.close(copied)
 
     def _start(self, files: Sequence[tuple[Watch, Found]]) -> None:
         """Follow new files; their rows are durable when this returns."""
@@ -553,6 +582,9 @@ class Tail:
             if source.size <= source.offset:
                 self._end(source)
                 return
+        elif not source.is_verified or source.size > source.offset:
+            if self._go_on_unpacked(source):
+                return
         if not source.is_verified:
             self._declare_lost(source, source.size, "removed while the shipper was not running")
         elif source.size > source.offset:
@@ -561,16 +593,69 @@ class Tail:
 
     def _end_replaced(self, source: Source, why: str) -> None:
         """Truncated or overwritten: the same file id is another source from here on."""
-        self._declare_lost(source, source.known_end, f"truncated or replaced: {why}")
-        source.size = max(source.known_end, source.offset)  # what was seen since is the successor's
-        self._end(source)
+        path, file_id = source.path, source.file_id
+        self._leave(source, f"truncated or replaced: {why}")
         try:
-            stat = os.stat(source.path)  # noqa: PTH116 - as in rotation.py
+            stat = os.stat(path)  # noqa: PTH116 - as in rotation.py
         except OSError:
             return
-        if source.missing_at is None and (stat.st_dev, stat.st_ino) == source.file_id:
-            watch = source.watch or self._scanners[0][0]
-            self._start([(watch, Found(source.path, stat, source.path))])
+        if source.missing_at is None and (stat.st_dev, stat.st_ino) == file_id:
+            successor = (source.watch or self._scanners[0][0], Found(path, stat, path))
+            self._start([*self._missed_successors([successor], set()), successor])
+
+    def _leave(self, source: Source, why: str) -> None:
+        """Its file has other bytes now: go on in a copy of the old ones, or end it."""
+        copy = find_copy(source.first_path, source.known, self._by_file.__contains__)
+        if copy is None:
+            if self._go_on_unpacked(source):
+                return
+            self._declare_lost(source, source.known_end, why)
+            source.size = max(source.known_end, source.offset)  # the rest is the successor's
+            self._end(source)
+            return
+        row = dataclasses.replace(
+            source.rows[-1],
+            device=copy.stat.st_dev,
+            inode=copy.stat.st_ino,
+            from_offset=source.offset,
+            at=format_time(self._ports.clock.now_nanos()),
+            is_copy=True,
+        )
+        self._ports.journal.append([row])
+        del self._by_file[source.file_id]
+        self._ready.pop(source.number, None)
+        source.go_on_in(copy.path, row)
+        self._by_file[source.file_id] = source
+        self._ports.on_row(row)
+        self._declare_race(source, copy.stat.st_size)
+        source.known_end = min(source.known_end, copy.stat.st_size)
+        self._note_stat(source, copy.stat)
+        self._queue_seen()
+
+    def _go_on_unpacked(self, source: Source) -> bool:
+        """Read the rest of a file from its compressed form, if there is one."""
+        file = unpack(source.first_path, source.known, self._unpack_folder)
+        if file is None:
+            return False
+        self._by_file.pop(source.file_id, None)
+        source.go_on_unpacked(file)
+        self._by_file[source.file_id] = source
+        source.missing_at = source.missing_at or self._ports.clock.monotonic()
+        self._note_ready(source)
+        return True
+
+    def _declare_race(self, source: Source, copied: int) -> None:
+        """What was written between copying and truncating is in neither file."""
+        source.unpublished_gaps += 1
+        self._ports.on_gap(
+            Gap(
+                source=source.number,
+                path=source.first_path,
+                start=copied,
+                end=max(copied, source.known_end),
+                reason="truncated: what was written after it was copied is not known",
+            )
+        )
 
     def _declare_lost(self, source: Source, end: int, reason: str) -> None:
         source.unpublished_gaps += 1

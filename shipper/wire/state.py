@@ -62,6 +62,8 @@ class SourceRow:
     kind: str = "file"
     """What the bytes are: `file`, `docker`, `cri` (of a followed file), `forward`, `stdin` (of a
     spool segment), `journald` (its offsets are sequence numbers, not bytes)."""
+    is_copy: bool = False
+    """Whether the file was truncated, and the rest of it is read from a copy, which the row names."""
     name: str = ""
     """What people call it where that is not its path: `forward:unix:///…`; empty: the path."""
 
@@ -324,8 +326,8 @@ def _fields(value: Mapping[str, Any], wanted: type) -> dict[str, Any]:
         if name not in value:
             continue
         item = value[name]
-        kind = {"int": int, "str": str}.get(annotation)
-        if kind is not None and (not isinstance(item, kind) or isinstance(item, bool)):
+        kind = {"int": int, "str": str, "bool": bool}.get(annotation)
+        if kind is not None and type(item) is not kind:
             raise ValueError(f"{name} is {item!r}, not {annotation}")
         if kind is int and item < 0:
             raise ValueError(f"{name} is {item}, below zero")

@@ -59,7 +59,8 @@ class VitalsWriter:
         }
         if row.name:
             fields["afterimage.name"] = row.name
-        return Vital(f"{self._stream}-v-source-{row.source}-{row.from_offset}", fields)
+        place = f"{row.from_offset}-{row.inode}" if row.is_copy else str(row.from_offset)
+        return Vital(f"{self._stream}-v-source-{row.source}-{place}", fields)
 
     def heartbeat(
         self, at: str, counters: Mapping[str, int], sources: Sequence[Mapping[str, int]]

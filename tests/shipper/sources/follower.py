@@ -113,6 +113,7 @@ class Follower:
                 make_drop=self._make_drop,
                 numbers=SourceNumbers(self.state.journal.next_source),
             ),
+            unpack_folder=str(self._folder),
             open_files_limit=self._open_files_limit,
         )
         self.tail.load(self.state.journal, self.state.load_checkpoint())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 from pathlib import Path
@@ -303,3 +306,100 @@ def test_a_source_is_not_closed_before_its_gap_is_stored(
     follower.note_gap_published(0)
     follower.step()
     assert [1] == [source.number for source in follower.tail.sources]
+
+
+def test_a_copy_that_was_truncated_behind_is_gone_on_in(follower: Follower) -> None:
+    """copytruncate: what was copied and not read yet comes out of the copy, same source."""
+    path = follower.write("a.log", b"one\n" * 40)
+    follower.step()
+    follower.write("a.log", b"two\n" * 40)
+    shutil.copy(path, f"{path}.1")
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n")
+    for _ in range(3):
+        follower.step()
+    assert {0: b"one\n" * 40 + b"two\n" * 40, 1: b"new\n"} == follower.centre.contents()
+    (gap,) = follower.centre.gaps
+    assert (320, 320) == (gap.start, gap.end)
+
+
+@pytest.mark.parametrize("is_acked", [True, False])
+def test_a_copy_is_found_after_a_restart(follower: Follower, is_acked: bool) -> None:  # noqa: FBT001 - drawn
+    """Copied and truncated while the shipper was stopped, read before or not."""
+    path = follower.write("a.log", b"one\n" * 40)
+    follower.step(acknowledge=is_acked)
+    follower.save()
+    follower.crash()
+    follower.write("a.log", b"two\n" * 40)
+    shutil.copy(path, f"{path}.1")
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n")
+    follower.restart()
+    for _ in range(3):
+        follower.step()
+    whole = b"one\n" * 40 + b"two\n" * 40
+    assert sorted([whole, b"new\n"]) == sorted(follower.centre.contents().values())
+    follower.save()
+    follower.crash()
+    follower.restart()
+    follower.step()
+    assert sorted([whole, b"new\n"]) == sorted(follower.centre.contents().values())
+
+
+def test_a_copy_beside_its_original_is_not_shipped(tmp_path: Path) -> None:
+    """The moment between copying and truncating: the same bytes are there twice."""
+    follower = Follower(tmp_path, "a.log*")
+    path = follower.write("a.log", b"one\n" * 40)
+    follower.step()
+    shutil.copy(path, f"{path}.1")
+    follower.step()
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n")
+    for _ in range(3):
+        follower.step()
+    assert {0: b"one\n" * 40, 1: b"new\n"} == follower.centre.contents()
+    follower.save()
+    follower.crash()
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz"])
+def test_a_file_that_was_compressed_while_stopped_is_read_to_its_end(
+    follower: Follower, ending: str
+) -> None:
+    """Rotated, compressed and deleted: the same bytes are recognised by their content."""
+    path = follower.write("a.log", b"one\n" * 400)
+    follower.step()
+    follower.save()
+    follower.crash()
+    follower.write("a.log", b"two\n" * 400)
+    opener = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}[ending]
+    with opener(f"{path}.2.{ending}", "wb") as packed:
+        packed.write(path.read_bytes())
+    with gzip.open(f"{path}.3.gz", "wb") as older:
+        older.write(b"something else\n" * 100)
+    path.rename(follower.logs / "gone")
+    (follower.logs / "gone").unlink()
+    follower.write("a.log", b"new\n")
+    follower.restart()
+    for _ in range(3):
+        follower.step()
+    assert [b"one\n" * 400 + b"two\n" * 400, b"new\n"] == list(follower.centre.contents().values())
+    assert [] == follower.centre.gaps
+    follower.step(seconds=DELETED_QUIET_SECONDS + 1)
+    follower.step()
+    assert [1] == [source.number for source in follower.tail.sources]
+
+
+def test_a_damaged_archive_is_no_successor(follower: Follower) -> None:
+    """Its file is declared lost, and the shipper goes on."""
+    path = follower.write("a.log", b"one\n" * 400)
+    follower.step()
+    follower.save()
+    follower.crash()
+    follower.write("a.log", b"two\n" * 400)
+    Path(f"{path}.1.gz").write_bytes(gzip.compress(path.read_bytes())[:-12])
+    path.unlink()
+    follower.restart()
+    follower.step()
+    assert {0: b"one\n" * 400} == follower.centre.contents()
+    assert 1 == len(follower.centre.gaps)

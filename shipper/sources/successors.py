@@ -1,0 +1,148 @@
+"""Where a file's bytes went when the file itself did not keep them: a copy, or a compressed form.
+
+In: what a source knows of its bytes. Out: a file that holds the same ones up to the source's
+offset, to read on in. Names only say where to look: a file's start, and the 64 bytes before the
+offset, decide. It must never take another file's bytes for the source's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final, cast
+
+from shipper.sources.rotation import FileId, Found, find_rotated
+from shipper.wire.state import TAIL_BYTES, fingerprint, tail_digest
+
+_PIECE_BYTES: Final = 256 << 10
+_START_BYTES: Final = 64 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a source knows of its file's bytes."""
+
+    fingerprint: str
+    fingerprint_bytes: int
+    offset: int
+    tail: str
+    """`tail_digest` of the bytes before `offset`; empty: not known."""
+
+
+def holds(file: int, known: Known) -> bool:
+    """Whether an open file has the source's bytes, as far as that can be told; OSError: no."""
+    head = os.pread(file, known.fingerprint_bytes, 0)
+    back = min(TAIL_BYTES, known.offset)
+    tail = os.pread(file, back, known.offset - back)
+    return _is_same(head, tail, known)
+
+
+def have_same_start(one: int, other: int) -> bool:
+    """Whether two open files begin with the same bytes, as far as the shorter one goes."""
+    first, second = os.pread(one, _START_BYTES, 0), os.pread(other, _START_BYTES, 0)
+    size = min(len(first), len(second))
+    return size > 0 and first[:size] == second[:size]
+
+
+def find_copy(path: str, known: Known, is_followed: Callable[[FileId], bool]) -> Found | None:
+    """The copy that was made of `path` before it was truncated; None: there is none."""
+    for found in reversed(find_rotated(path, 0)):
+        if found.stat.st_size >= known.offset and not is_followed(found.file_id):
+            with contextlib.suppress(OSError):
+                file = os.open(found.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                try:
+                    if holds(file, known):
+                        return found
+                finally:
+                    os.close(file)
+    return None
+
+
+def unpack(path: str, known: Known, folder: str) -> int | None:
+    """A file without a name that has what follows `known.offset` in a compressed form of `path`.
+
+    Offsets are the source's: what comes before is a hole. None: no compressed form has its bytes.
+
+    Raises:
+        OSError: there is no room in `folder`.
+    """
+    for compressed in _find_compressed(path):
+        file = _unpack_one(compressed, known, folder)
+        if file is not None:
+            return file
+    return None
+
+
+def _is_same(head: bytes, tail: bytes, known: Known) -> bool:
+    if len(head) < known.fingerprint_bytes or fingerprint(head) != known.fingerprint:
+        return False
+    if len(tail) < min(TAIL_BYTES, known.offset):
+        return False
+    return not known.tail or tail_digest(tail) == known.tail
+
+
+def _find_compressed(path: str) -> Iterator[str]:
+    folder, name = os.path.split(path)
+    rotated = re.compile(re.escape(name) + r"(?:[.-]\d[\dT_.:-]*?)?(?:\.gz|\.bz2|\.xz)", re.DOTALL)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if rotated.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                yield entry.path
+
+
+def _open_packed(path: str) -> BinaryIO:
+    """What logrotate compresses with, as far as the standard library reads it."""
+    import bz2
+    import gzip
+    import lzma
+
+    if path.endswith(".gz"):
+        return cast("BinaryIO", gzip.open(path))
+    if path.endswith(".bz2"):
+        return cast("BinaryIO", bz2.open(path))
+    return cast("BinaryIO", lzma.open(path))
+
+
+def _unpack_one(compressed: str, known: Known, folder: str) -> int | None:
+    from lzma import LZMAError
+    from zlib import error as ZlibError  # noqa: N812 - a class
+
+    try:
+        with _open_packed(compressed) as packed:
+            head = packed.read(max(known.fingerprint_bytes, TAIL_BYTES))
+            if fingerprint(head[: known.fingerprint_bytes]) != known.fingerprint:
+                return None
+            start = known.offset - min(TAIL_BYTES, known.offset)
+            packed.seek(start)
+            tail = packed.read(known.offset - start)
+            if not _is_same(head[: known.fingerprint_bytes], tail, known):
+                return None
+            packed.seek(start)
+            return _spill(packed, start, folder)
+    except (EOFError, ZlibError, LZMAError):
+        return None
+    except OSError as error:
+        if error.errno is not None:  # no room; a damaged archive's errors have no number
+            raise
+        return None
+
+
+def _spill(packed: BinaryIO, start: int, folder: str) -> int:
+    file, path = tempfile.mkstemp(dir=folder, prefix="unpacked-")
+    try:
+        os.unlink(path)  # noqa: PTH108 - it lives as long as its descriptor
+        while piece := packed.read(_PIECE_BYTES):
+            view = memoryview(piece)
+            while view:
+                count = os.pwrite(file, view, start)
+                start += count
+                view = view[count:]
+        os.ftruncate(file, start)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
