@@ -41,6 +41,7 @@ from shipper.wire.record import IDENTITY_FIELDS, Identity, build_document, index
 from shipper.wire.records import Records
 from shipper.wire.state import SourceRow
 from shipper.wire.times import parse_time
+from shipper.wire.transforms import Drop
 from shipper.wire.vitals import VitalsWriter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +86,8 @@ def built_items(family: str) -> bytes:
     writer = VitalsWriter(identity=IDENTITY, stream=STREAM, run=1)
     row = SourceRow(
         source=1, path="/var/log/app.log", device=1, inode=2**64 - 1, fingerprint="f" * 64,
-        fingerprint_bytes=1024, day="2026-01-03", from_offset=0, at=AT,
+        fingerprint_bytes=1024, day="2026-01-03", from_offset=0, at=AT, kind="forward",
+        name="forward:unix:///x.sock",
     )  # fmt: skip
     counters = dict.fromkeys(
         ("read_bytes", "acked_bytes", "pending_bytes", "dropped_bytes", "dead_lettered_bytes"), 1
@@ -96,6 +98,9 @@ def built_items(family: str) -> bytes:
         writer.source(row, AT),
         writer.heartbeat(AT, counters, sources),
         writer.gap(AT, source=1, path="/var/log/app.log", start=0, end=9, reason="gone"),
+        writer.drop(
+            AT, source=1, path="/x", drop=Drop(start=0, end=9, count=1, reason="debug noise")
+        ),
         writer.closing(AT, reason="SIGTERM", counters=counters, sources=sources),
     )
     return b"".join(vital.build() for vital in vitals)
