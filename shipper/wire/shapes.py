@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 
 Escape = Literal["text", "json", "go"]
 """How the message stands in the bytes: as it is; in a JSON string as Python writes it without
-`ensure_ascii`; in a JSON string as Go's `encoding/json` writes it (`<`, `>`, `&`, U+2028 and U+2029
-as `\\u…`), which Docker does too."""
+`ensure_ascii`; in a JSON string as Docker's json-file writer, in Go, does: there `<`, `>`, `&`, U+2028,
+U+2029 and all control characters but line feed and carriage return are `\\u…`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,66 @@ def escape_message(message: str, escape: Escape) -> str:
         return message
     text = json.dumps(message, ensure_ascii=False)[1:-1]
     if escape == "go":
-        for character in _GO_ESCAPED:
-            text = text.replace(character, f"\\u{ord(character):04x}")
+        for short, long in _GO_ESCAPES:
+            if short in text:
+                text = (
+                    _replace_escape(text, short, long)
+                    if len(short) > 1
+                    else text.replace(short, long)
+                )
     return text
 
 
-_GO_ESCAPED: Final = "<>&\u2028\u2029"
+def build_shaped(
+    record: bytes,
+    start: int,
+    end: int,
+    message: str,
+    *,
+    escape: Escape,
+    time_nanos: int | None,
+    fields: Mapping[str, Any],
+) -> Shaped:
+    """The shape of a record whose message stands at `start` to `end`, checked against its bytes."""
+    try:
+        before = record[:start].decode()
+        after = record[end:].decode()
+        is_whole = escape_message(message, escape).encode() == record[start:end]
+    except UnicodeError:
+        is_whole = False
+    if is_whole:
+        return Shaped(
+            message=message,
+            before=before,
+            after=after,
+            escape=escape,
+            time_nanos=time_nanos,
+            fields=fields,
+        )
+    return Shaped(
+        message=without_surrogates(message),
+        after="",
+        is_whole=False,
+        time_nanos=time_nanos,
+        fields=fields,
+    )
+
+
+def without_surrogates(text: str) -> str:
+    """`text` with U+FFFD for what UTF-8 can't carry: halves of surrogate pairs, from `\\ud800`."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _replace_escape(text: str, short: str, long: str) -> str:
+    r"""Replace an escape such as `\t`, but not the end of an escaped backslash before a `t`."""
+    return "\\\\".join(part.replace(short, long) for part in text.split("\\\\"))
+
+
+_GO_ESCAPES: Final = (
+    *((character, f"\\u{ord(character):04x}") for character in "<>&\u2028\u2029"),
+    ("\\t", "\\u0009"),
+    ("\\b", "\\u0008"),
+    ("\\f", "\\u000c"),
+)
