@@ -18,8 +18,10 @@ from typing import Final, Literal
 from shipper.birth import read_birth_facts
 from shipper.clock import SystemClock
 from shipper.config import Config
+from shipper.deliver.gate import Gate
 from shipper.deliver.http import HttpTransport
 from shipper.deliver.log_lane import LogLane
+from shipper.deliver.pacing import Limits
 from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
 from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
 from shipper.errors import StateError, StateReusedError
@@ -111,13 +113,14 @@ class Agent:
 
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         sender_ports = SenderPorts(
-            connect=lambda: HttpTransport(config.output),
+            connect=lambda: HttpTransport(config.output, spread_by=self._stream),
             clock=self._clock,
             bury=self._state.append_dead_letters,
             report=self._results.put,
+            gate=Gate(self._clock, Limits(most_concurrency=SENDERS)),
         )
         self._log_senders = Senders("logs", sender_ports, count=SENDERS)
-        self._vitals_sender = Senders("vitals", sender_ports, count=1)
+        self._vitals_sender = Senders("vitals", sender_ports, count=1, is_extra=True)
         self._vitals = VitalsLane(
             self._vitals_sender, make_source=lambda row: self._writer.source(row, self._now())
         )
@@ -262,7 +265,8 @@ class Agent:
         except StateError as error:  # a full disk: what needs no new row goes on
             self._note_state_error(str(error))
             self._inputs.look_later()
-        self._take_results(DRAIN_POLL_SECONDS if self._phase == "draining" else POLL_SECONDS)
+        poll_seconds = DRAIN_POLL_SECONDS if self._phase == "draining" else POLL_SECONDS
+        self._take_results(min(poll_seconds, self._logs.due_in_seconds()))
         self._beat()
         self._save_when_due()
 
