@@ -135,6 +135,7 @@ class Agent:
                 make_drop=self._make_drop,
                 numbers=SourceNumbers(self._state.journal.next_source),
             ),
+            since=self._state.stream.created,
             wake=partial(self._results.put, None),
         )
         self._logs = LogLane(self._log_senders, self._inputs.read_parts, sender_count=SENDERS)

@@ -51,8 +51,10 @@ class SpoolUse:
 class Inputs:
     """All inputs of one configuration. One thread's; servers have their own."""
 
-    def __init__(self, config: Config, ports: TailPorts, *, wake: Callable[[], None]) -> None:
-        """`wake` may be called by any thread when there is something to read.
+    def __init__(
+        self, config: Config, ports: TailPorts, *, since: str, wake: Callable[[], None]
+    ) -> None:
+        """`since`: when the stream began; `wake`: any thread's way to say that something came.
 
         Raises:
             StateError: a spool's folder can't be used.
@@ -69,6 +71,7 @@ class Inputs:
             ports,
             excluded=frozenset((_file_id(config.state_directory),)),
             unpack_folder=str(config.state_directory),
+            since=since,
         )
         self._journal = _make_journal(config, ports)
         self._poll_at = self._rescan_at = 0.0

@@ -2,18 +2,19 @@
 
 In: a reader, and what an earlier run knew. Out: parts, each of which ends where the next begins, in
 sequence numbers; numbers that are missing are declared as gaps. It must never give out an entry
-before the row of its numbering is on the disk.
+before the row of its numbering is on the disk, nor one entry to two indices.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from shipper.errors import ShipperError
 from shipper.sources.followed import Followed
-from shipper.sources.journald import Batch, JournalReader
+from shipper.sources.journald import Batch, Entry, JournalGap, JournalReader
 from shipper.sources.part import LogPart
 from shipper.sources.tail import Gap, TailPorts
 from shipper.wire.records import Records
@@ -31,7 +32,10 @@ class JournalSource(Followed):
         super().__init__(rows, progress)
         self.size = self.offset
         self.sequence_id = rows[0].fingerprint
-        self.cursor = progress.cursor
+        self.acked_cursor = self.read_cursor = progress.cursor
+        """At first the earlier run's."""
+        self.adopted_end: int | None = 0
+        """An earlier run may have sent entries up to there; None: all that there are."""
         self._read_bytes = self._settled_bytes = progress.size
 
     @property
@@ -44,12 +48,13 @@ class JournalSource(Followed):
         """Those that are stored, or dead letters."""
         return self._settled_bytes
 
-    def take(self, batch: Batch) -> tuple[int, int]:
-        """Move past a batch; where its part starts and ends."""
-        start, self.offset = self.offset, batch.end
-        self.size = self.offset
-        self._read_bytes += sum(len(entry.data) for entry in batch.entries)
-        return start, self.offset
+    def take(self, entries: Sequence[Entry], end: int, cursor: str) -> int:
+        """Move past entries, to `end`, where `cursor` stands; where their part starts."""
+        start, self.offset = self.offset, end
+        self.size = end
+        self.read_cursor = cursor
+        self._read_bytes += sum(len(entry.data) for entry in entries)
+        return start
 
     def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
         """The centre has `part`."""
@@ -63,7 +68,7 @@ class JournalSource(Followed):
             size=self._settled_bytes,
             dead_lettered=self.acks.dead_lettered,
             published_rows=self.published_rows,
-            cursor=self.acks.tail.decode() or self.cursor,
+            cursor=self.acks.tail.decode() or self.acked_cursor,
         )
 
 
@@ -74,11 +79,17 @@ class JournalInput:
         self._reader = reader
         self._ports = ports
         self._sources: dict[int, JournalSource] = {}
-        self._current: JournalSource | None = None
+        self._cursor = ""
+        """Of the last entry that was given out, or that an earlier run knows to be stored."""
+        self._first: tuple[str, int] | None = None
+        """Without a cursor: the numbering and number that an earlier run began with."""
+        self._is_adopted = False
         self._is_open = False
         self._open_at = 0.0
         self._has_more = False
-        self._draining = False
+        self._batch: Batch | None = None
+        """Read, and not yet made into parts: a full disk does not take its row."""
+        self._parts: deque[LogPart] = deque()
         self.error = ""
         """Why it can't be read; empty: it can."""
 
@@ -88,27 +99,25 @@ class JournalInput:
         return list(self._sources.values())
 
     def load(self, journal: Journal, checkpoint: Checkpoint) -> None:
-        """Know again what earlier runs read."""
+        """Know again what earlier runs read; the oldest that is not settled says from where on."""
         for number, rows in sorted(journal.rows.items()):
             if number in journal.closed or rows[0].kind != KIND:
                 continue
             progress = checkpoint.sources.get(number) or Progress(acked=rows[0].from_offset, size=0)
-            self._sources[number] = self._current = JournalSource(rows, progress)
+            source = self._sources[number] = JournalSource(rows, progress)
+            if len(self._sources) == 1:
+                self._cursor = source.acked_cursor
+                self._first = (source.sequence_id, source.offset)
+
+    @property
+    def file(self) -> int | None:
+        """Readable when something came; None: it can't be read now."""
+        return self._reader.fileno() if self._is_open else None
 
     def look(self) -> None:
         """Open the journal if need be, and see whether something came."""
-        now = self._ports.clock.monotonic()
-        if not self._is_open:
-            if now < self._open_at:
-                return
-            self._open_at = now + _RETRY_SECONDS
-            try:
-                self._reader.open(self._current.progress().cursor if self._current else "")
-            except (OSError, ShipperError) as error:
-                self._fail(str(error))
-                return
-            self._is_open = True
-            self.error = ""
+        if not self._is_open and not self._open():
+            return
         try:
             self._reader.process()
         except OSError as error:
@@ -117,19 +126,12 @@ class JournalInput:
             self._has_more = True
 
     def read_parts(self, budget_bytes: int) -> Iterator[LogPart]:
-        """Parts of about `budget_bytes` together."""
-        while budget_bytes > 0 and self._has_more and self._is_open:
-            try:
-                batch = self._reader.read(budget_bytes)
-            except OSError as error:
-                self._fail(str(error))
-                return
-            if batch is None:
-                self._has_more = False
-                return
-            part = self._take(batch)
-            budget_bytes -= max(1, part.raw_bytes_total)
-            yield part
+        """Parts of about `budget_bytes` together; StateError: a new row has to wait."""
+        while budget_bytes > 0 and (self._parts or self._read(budget_bytes)):
+            if self._parts:
+                part = self._parts.popleft()
+                budget_bytes -= max(1, part.raw_bytes_total)
+                yield part
 
     def find(self, number: int) -> JournalSource | None:
         """The source of that number, if it is the journal's and not closed."""
@@ -138,7 +140,7 @@ class JournalInput:
     @property
     def is_drained(self) -> bool:
         """Whether all entries that came were given out, or can't be."""
-        return not (self._is_open and self._has_more)
+        return not (self._parts or self._batch or (self._is_open and self._has_more))
 
     def forget(self, number: int) -> None:
         """A numbering is closed."""
@@ -146,40 +148,110 @@ class JournalInput:
 
     def close(self) -> None:
         """Let go of the journal."""
+        self._is_open = False
         self._reader.close()
 
-    def _take(self, batch: Batch) -> LogPart:
-        source = self._current
-        if source is None or source.sequence_id != batch.sequence_id:
-            source = self._begin(batch)
+    def _open(self) -> bool:
+        now = self._ports.clock.monotonic()
+        if now < self._open_at:
+            return False
+        self._open_at = now + _RETRY_SECONDS
+        try:
+            self._reader.open(self._cursor, first=self._first)
+        except (OSError, ShipperError) as error:
+            self._fail(str(error))
+            return False
+        if not self._is_adopted:
+            self._adopt()
+        self._is_open = True
+        self.error = ""
+        for source in self._sources.values():
+            source.error = ""
+        return True
+
+    def _adopt(self) -> None:
+        """An earlier run may have sent what is there by now, under the rows that there are."""
+        self._is_adopted = True
+        newest = self._reader.newest
+        for source in self._sources.values():
+            is_newest = newest is not None and newest.sequence_id == source.sequence_id
+            source.adopted_end = newest.sequence + 1 if newest and is_newest else None
+
+    def _read(self, budget_bytes: int) -> bool:
+        """Make parts of the next batch; False: there is none now."""
+        if self._batch is None and self._is_open and self._has_more:
+            try:
+                self._batch = self._reader.read(budget_bytes)
+            except OSError as error:
+                self._fail(str(error))
+            self._has_more = self._batch is not None
+        if self._batch is None:
+            return False
+        self._take(self._batch)
+        self._batch = None
+        return True
+
+    def _take(self, batch: Batch) -> None:
+        """The batch as parts, each of one row, without what is stored."""
+        source = self._find_numbering(batch)
         now_nanos = self._ports.clock.now_nanos()
         self._renew_day(source, format_time(now_nanos)[:10])
-        start, end = source.take(batch)
         for gap in batch.gaps:
-            source.unpublished_gaps += 1
-            self._ports.on_gap(
-                Gap(
-                    source=source.number, path=KIND, start=gap.start, end=gap.end, reason=gap.reason
-                )
-            )
-        row, _ = source.row_at(start)
-        lines = [entry.data for entry in batch.entries]
+            self._declare(gap, source)
+        self._cursor = batch.cursor
+        while source.offset < batch.end:
+            row, following = source.row_at(source.offset)
+            end = batch.end if following is None else min(following, batch.end)
+            self._parts.append(self._build_part(source, row, batch, end, now_nanos))
+
+    def _build_part(
+        self, source: JournalSource, row: SourceRow, batch: Batch, end: int, now_nanos: int
+    ) -> LogPart:
+        begin = source.offset
+        entries = [entry for entry in batch.entries if begin <= entry.sequence < end]
+        drops = [
+            replace(drop, start=max(drop.start, begin), end=min(drop.end, end))
+            for drop in batch.drops
+            if drop.start < end and drop.end > begin
+        ]
+        cursor = entries[-1].cursor if entries else source.read_cursor
+        if end == batch.end:  # behind what is not shipped, too
+            cursor = batch.cursor
+        start = source.take(entries, end, cursor)
+        lines = [entry.data for entry in entries]
         return LogPart(
             source=source.number,
             start=start,
             end=end,
-            tail=batch.cursor.encode(),
+            tail=cursor.encode(),
             records=Records(
                 data=b"".join(lines),
                 start=start,
                 lengths=list(map(len, lines)),
-                offsets=[entry.sequence for entry in batch.entries],
+                offsets=[entry.sequence for entry in entries],
             ),
             read_at_nanos=now_nanos,
             builder=source.builder(row, self._ports.make_builder),
-            drops=[self._ports.make_drop(row, drop) for drop in batch.drops],
+            drops=[self._ports.make_drop(row, drop) for drop in drops],
             raw_size=sum(map(len, lines)),
         )
+
+    def _declare(self, gap: JournalGap, source: JournalSource) -> None:
+        """A gap is of the numbering that it names, or of the present one if that is closed."""
+        known = (one for one in self._sources.values() if one.sequence_id == gap.sequence_id)
+        source = next(known, source)
+        source.unpublished_gaps += 1
+        self._ports.on_gap(
+            Gap(source=source.number, path=KIND, start=gap.start, end=gap.end, reason=gap.reason)
+        )
+
+    def _find_numbering(self, batch: Batch) -> JournalSource:
+        """Its source; no other one is read now, so that the others end."""
+        known = (one for one in self._sources.values() if one.sequence_id == batch.sequence_id)
+        source = next(known, None) or self._begin(batch)
+        for other in self._sources.values():
+            other.ended = other is not source
+        return source
 
     def _begin(self, batch: Batch) -> JournalSource:
         """A source for a numbering that was not met before; its row is durable on return."""
@@ -200,17 +272,17 @@ class JournalInput:
         self._ports.journal.append([row])
         self._ports.numbers.following += 1
         source = JournalSource([row], Progress(acked=batch.start, size=0))
-        self._sources[source.number] = self._current = source
+        self._sources[source.number] = source
         self._ports.on_row(row)
-        for other in self._sources.values():
-            other.ended = other is not source
         return source
 
     def _renew_day(self, source: JournalSource, today: str) -> None:
-        if source.rows[-1].day >= today:
+        """From midnight on entries go to the new day's index; what may have been sent stays."""
+        if source.rows[-1].day >= today or source.adopted_end is None:
             return
         at = format_time(self._ports.clock.now_nanos())
-        row = replace(source.rows[-1], day=today, from_offset=source.offset, at=at)
+        from_offset = max(source.offset, source.adopted_end)
+        row = replace(source.rows[-1], day=today, from_offset=from_offset, at=at)
         self._ports.journal.append([row])
         source.rows.append(row)
         self._ports.on_row(row)
@@ -219,5 +291,5 @@ class JournalInput:
         self.error = error
         self._is_open = self._has_more = False
         self._reader.close()
-        if self._current is not None:
-            self._current.error = error
+        for source in self._sources.values():
+            source.error = error

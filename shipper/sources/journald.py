@@ -102,9 +102,13 @@ class JournalReader:
         """The last entry that was given out, by this run or, at first, by the one before."""
         self._is_resuming = False
         self._held: _Step | None = None
+        self.newest: Place | None = None
+        """The last entry that there was when it was opened."""
 
-    def open(self, after: str = "") -> None:
-        """Begin behind the entry of the cursor `after`; empty: with the newest boot's first one.
+    def open(self, after: str = "", *, first: tuple[str, int] | None = None) -> None:
+        """Begin behind the entry of the cursor `after`; without one, with the newest boot.
+
+        `first`, a sequence id and a number, says with which entry to begin instead.
 
         Raises:
             ConfigError: there is no library, no journal, or no right to read it.
@@ -114,12 +118,16 @@ class JournalReader:
         self._library = self._library or Libsystemd(self._library_name)
         check_access(self._folder)
         self._handle = handle = JournalHandle(self._folder, library=self._library)
+        handle.seek_tail()
+        self.newest = parse_cursor(handle.cursor()) if handle.previous() else None
         self._last = parse_cursor(after)
         self._is_resuming = self._last is not None
         if self._last is not None:  # an earlier boot's last words, too
             handle.seek_cursor(after)
             return
-        boot = self._find_boot(handle)
+        if first is not None and _seek_number(handle, *first):
+            return
+        boot = self._find_boot()
         if boot:
             handle.match_boot(boot)
         handle.seek_head()
@@ -164,12 +172,10 @@ class JournalReader:
             raise OSError("the journal is not open")
         return self._handle
 
-    def _find_boot(self, handle: JournalHandle) -> str:
+    def _find_boot(self) -> str:
         if self._folder is None:
             return _BOOT_ID.read_text(encoding="ascii").strip().replace("-", "")
-        handle.seek_tail()
-        newest = parse_cursor(handle.cursor()) if handle.previous() else None
-        return "" if newest is None else newest.content[0]
+        return "" if self.newest is None else self.newest.content[0]
 
     def _advance(self) -> _Step | None:
         while self._opened.next():
@@ -268,6 +274,17 @@ def find_own_unit(cgroup: Path = _CGROUP) -> str:
         ):
             return folders[-1]
     return ""
+
+
+def _seek_number(handle: JournalHandle, sequence_id: str, sequence: int) -> bool:
+    """Have the next entry be the first at or after a number; False: that numbering is gone."""
+    handle.seek_cursor(f"s={sequence_id};i={sequence:x}")
+    while handle.next():  # files of other numberings begin at their heads
+        place = parse_cursor(handle.cursor())
+        if place is not None and place.sequence_id == sequence_id:
+            handle.seek_cursor(place.cursor)
+            return True
+    return False
 
 
 def _is_missing_between(last: Place, place: Place) -> bool:

@@ -29,7 +29,7 @@ class LogPart:
     drops: Sequence[Vital] = ()
     """Documents that stand for what was dropped."""
     dropped_bytes: int = 0
-    raw_size: int = 0
+    raw_size: int | None = None
     """Bytes that it stands for, where they are not `end - start`."""
 
     def build(self) -> Built:
@@ -56,7 +56,7 @@ class LogPart:
     @property
     def raw_bytes_total(self) -> int:
         """How many bytes of the source it stands for."""
-        return self.raw_size or self.end - self.start
+        return self.end - self.start if self.raw_size is None else self.raw_size
 
     @property
     def body_bytes(self) -> int:

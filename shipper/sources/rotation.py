@@ -6,6 +6,7 @@ a file for another because of its name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -55,24 +56,21 @@ def rotated_from(path: str) -> str:
     return match[1] if match else ""
 
 
-def find_rotated(path: str, since_nanos: int) -> list[Found]:
-    """The files that rotation named after `path` (`app.log.1`, `app.log-20260103`), oldest first.
+def list_rotated(folder: str) -> dict[str, list[Found]]:
+    """The files in `folder` that rotation may have named so (`app.log.1`, `app.log-20260103`).
 
-    Only those written to at or after `since_nanos`.
+    By the path that each had before, oldest first.
     """
-    folder, name = os.path.split(path)
-    rotated = re.compile(re.escape(name) + r"[.-]\d[\dT_.:-]*")
-    try:
-        with os.scandir(folder) as entries:
-            found = [
-                Found(entry.path, entry.stat(), path)
-                for entry in entries
-                if rotated.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
-            ]
-    except OSError:
-        return []
-    since = [file for file in found if file.stat.st_mtime_ns >= since_nanos]
-    return sorted(since, key=lambda file: file.stat.st_mtime_ns)
+    found: dict[str, list[Found]] = {}
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            before = rotated_from(entry.path)
+            if before and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    found.setdefault(before, []).append(Found(entry.path, entry.stat(), before))
+    for files in found.values():
+        files.sort(key=lambda file: file.stat.st_mtime_ns)
+    return found
 
 
 def _find_in_folder(folder: str, file_id: FileId) -> str | None:

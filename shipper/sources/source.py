@@ -94,6 +94,11 @@ class Source(Followed):
         return self.target > self.offset and self.target != self.barren_size
 
     @property
+    def has_unknown_rest(self) -> bool:
+        """Whether there may be bytes that were never read."""
+        return not self.is_verified or self.size > self.offset
+
+    @property
     def has_partial(self) -> bool:
         """Whether a last line without its newline waits."""
         return self.target > self.offset and self.target == self.barren_size

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
-from shipper.sources.rotation import FileId, Found, find_rotated
+from shipper.sources.rotation import FileId, Found, list_rotated
 from shipper.wire.state import TAIL_BYTES, fingerprint, tail_digest
 
 _PIECE_BYTES: Final = 256 << 10
@@ -50,7 +50,7 @@ def have_same_start(one: int, other: int) -> bool:
 
 def find_copy(path: str, known: Known, is_followed: Callable[[FileId], bool]) -> Found | None:
     """The copy that was made of `path` before it was truncated; None: there is none."""
-    for found in reversed(find_rotated(path, 0)):
+    for found in reversed(list_rotated(os.path.dirname(path)).get(path, ())):  # noqa: PTH120
         if found.stat.st_size >= known.offset and not is_followed(found.file_id):
             with contextlib.suppress(OSError):
                 file = os.open(found.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

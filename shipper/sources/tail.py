@@ -19,7 +19,7 @@ from shipper.ports import Clock
 from shipper.sources.followed import SourceNumbers
 from shipper.sources.part import LogPart
 from shipper.sources.patterns import Scanner
-from shipper.sources.rotation import FileId, Found, find_path, find_rotated, rotated_from
+from shipper.sources.rotation import FileId, Found, find_path, list_rotated, rotated_from
 from shipper.sources.source import ReplacedError, Source, open_file
 from shipper.sources.successors import find_copy, have_same_start, holds, unpack
 from shipper.sources.watch import PARTIAL_IDLE_SECONDS, Watch
@@ -91,11 +91,13 @@ class Tail:
         *,
         excluded: frozenset[FileId] = frozenset(),
         unpack_folder: str,
+        since: str,
         open_files_limit: int = OPEN_FILES_LIMIT,
     ) -> None:
         """`excluded`: folders that hold no logs, such as the shipper's own state.
 
-        `unpack_folder`: where the rest of a compressed file may be kept until it is shipped.
+        `since`: when the stream began. `unpack_folder`: where the rest of a compressed file is kept
+        until it is shipped.
         """
         self._ports = ports
         self._scanners = [
@@ -110,6 +112,7 @@ class Tail:
             for watch in watches
         ]
         self._unpack_folder = unpack_folder
+        self._since_nanos = parse_time(since) - NANOS_PER_SECOND
         self._open_files_limit = open_files_limit
         self._sources: dict[int, Source] = {}
         self._by_file: dict[FileId, Source] = {}
@@ -333,18 +336,21 @@ class Tail:
     def _missed_successors(
         self, new: Sequence[tuple[Watch, Found]], seen: set[FileId]
     ) -> list[tuple[Watch, Found]]:
-        """Files that had a followed path and were rotated away between two looks at it."""
+        """Files that had a path that is followed, and were rotated away between two looks at it."""
         missed: list[tuple[Watch, Found]] = []
+        folders: dict[str, dict[str, list[Found]]] = {}
         for watch, file in new:
+            folder = os.path.dirname(file.path)  # noqa: PTH120 - as in rotation.py
+            if folder not in folders:
+                folders[folder] = list_rotated(folder)
             before = self._last_at_path.get(file.path)
-            if before is None:
-                continue
-            # what was not written to since the watch began is older than the watch
-            since = parse_time(before.rows[0].at) - NANOS_PER_SECOND
-            for rotated in find_rotated(file.path, since):
+            for rotated in folders[folder].get(file.path, ()):
+                # what was not written to since the stream began is older than the watch
+                if rotated.stat.st_mtime_ns < self._since_nanos:
+                    continue
                 if rotated.file_id in self._by_file or rotated.file_id in seen:
                     continue
-                if not self._is_copy(rotated, before):
+                if before is None or not self._is_copy(rotated, before):
                     seen.add(rotated.file_id)
                     missed.append((watch, rotated))
         return missed
@@ -582,9 +588,8 @@ class Tail:
             if source.size <= source.offset:
                 self._end(source)
                 return
-        elif not source.is_verified or source.size > source.offset:
-            if self._go_on_unpacked(source):
-                return
+        elif source.has_unknown_rest and self._go_on_unpacked(source):
+            return
         if not source.is_verified:
             self._declare_lost(source, source.size, "removed while the shipper was not running")
         elif source.size > source.offset:

@@ -114,6 +114,7 @@ class Follower:
                 numbers=SourceNumbers(self.state.journal.next_source),
             ),
             unpack_folder=str(self._folder),
+            since=self.state.stream.created,
             open_files_limit=self._open_files_limit,
         )
         self.tail.load(self.state.journal, self.state.load_checkpoint())
