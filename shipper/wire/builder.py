@@ -22,6 +22,7 @@ from shipper.wire.levels import LEVEL_OF_TOKEN, LEVELS, find_level
 from shipper.wire.record import Identity, to_json
 from shipper.wire.records import Records
 from shipper.wire.shapes import Shape, Shaped
+from shipper.wire.structured import fields_member
 from shipper.wire.time_columns import TimeColumn, TimeColumns
 from shipper.wire.times import format_time
 
@@ -30,6 +31,7 @@ BYTES_AS_TEXT: Final = "latin-1"
 _NO_CONTROLS: Final = bytes((0x0A, *range(0x20, 0x100)))
 """All bytes but those that JSON wants escaped; a newline ends a record and is not in a message."""
 _SHORT_ESCAPES: Final = {0x08: b"\\b", 0x09: b"\\t", 0x0C: b"\\f", 0x0D: b"\\r"}
+_BRACE: Final = ord("{")
 _SMALL_NUMBERS: Final = tuple(map(str, range(1024)))
 
 _ITEM_FRAME_BYTES: Final = 200
@@ -145,6 +147,8 @@ class RecordBuilder:
             lengths,
             self._tail_column(lines, texts, times.words_at),
         ]
+        if any([line[0] == _BRACE for line in lines]):  # noqa: C419 - a list is faster
+            columns.insert(-1, [_structured(line) for line in lines])
         pieces = [""] * (len(columns) * count)
         for number, column in enumerate(columns):
             pieces[number :: len(columns)] = column
@@ -205,7 +209,7 @@ class RecordBuilder:
     def _plain_parts(self, line: bytes) -> tuple[str, str, str]:
         """Time (or empty), escaped message and further members of a line that nothing wraps."""
         message = escape_record(line)
-        extra = ""
+        extra = _structured(line)
         if message is None:  # not UTF-8: the bytes go beside the text
             message = _json_text(line.removesuffix(b"\n").decode("utf-8", "replace"))
             extra += _raw_member(line)
@@ -267,6 +271,12 @@ def _length_column(lines: Sequence[bytes]) -> list[str]:
 
 def _number_column(numbers: Sequence[int]) -> list[str]:
     return repr(list(numbers))[1:-1].split(", ")
+
+
+def _structured(line: bytes) -> str:
+    """What a JSON object gives beside its message; empty: the line is none."""
+    member = fields_member(line) if line[0] == _BRACE else b""
+    return "," + member[:-1].decode(BYTES_AS_TEXT) if member else ""
 
 
 def _raw_member(line: bytes) -> str:
