@@ -14,7 +14,10 @@ PACKAGE = ROOT / "shipper"
 
 # -I -S: no site-packages, no PYTHONPATH, no user's folder: the interpreter and its library.
 BARE = [sys.executable, "-I", "-S", "-c"]
-EXTRAS = {"shipper/deliver/sigv4.py": {"botocore"}}
+EXTRAS = {
+    "shipper/deliver/sigv4.py": {"botocore"},
+    "shipper/logging_handler.py": {"fluent", "msgpack"},
+}
 """Modules of an extra, each imported by nobody who does not ask for it, and what it may import."""
 NOT_FOR_HELP = {
     "asyncio", "difflib", "email", "glob", "hashlib", "http.client", "importlib.resources", "json",
