@@ -21,6 +21,7 @@ from shipper.bake.program import (
     find_interpreter,
     read_unit,
 )
+from shipper.bake.requirements import find_missing
 from shipper.bake.root import ImageRoot
 from shipper.config_reader import parse_config
 from shipper.config_rendering import render_default_config
@@ -199,7 +200,8 @@ def remove(root: ImageRoot) -> list[Row]:
 def find_problems(root: ImageRoot) -> list[str]:
     """Why an instance that starts from this image would not ship, or not as itself."""
     problems = []
-    if find_interpreter(root) is None:
+    interpreter = find_interpreter(root)
+    if interpreter is None:
         problems.append(
             f"the image has no Python 3.{OLDEST_MINOR} or newer: install python3, then bake again"
         )
@@ -209,6 +211,7 @@ def find_problems(root: ImageRoot) -> list[str]:
         config, wrong = parse_config(data.decode("utf-8", "replace"))
         problems += [f"{CONFIG}:{one.line}: {one.what}" for one in wrong]
         if config is not None:
+            problems += find_missing(root, config, interpreter)
             state_directory = str(config.state_directory)
             if config.identity.instance_id:
                 problems.append(

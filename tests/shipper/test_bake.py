@@ -327,6 +327,46 @@ def test_a_configuration_that_no_image_should_have_is_refused_by_the_check(
     assert what in capsys.readouterr().err
 
 
+SIGV4 = 'auth = "sigv4"\nregion = "eu-central-1"\n'
+OUTPUT = '[output.opensearch]\nurls = ["https://centre.example:9200"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "there", "problem"),
+    [
+        (OUTPUT + SIGV4, "", 'auth = "sigv4" needs botocore'),
+        (OUTPUT + SIGV4, "usr/lib/python3/dist-packages/botocore/__init__.py", ""),
+        (OUTPUT + SIGV4, "usr/local/lib/python3.11/site-packages/botocore/__init__.py", ""),
+        (OUTPUT + SIGV4, "usr/lib/python3.9/site-packages/botocore/__init__.py", "needs botocore"),
+        ("[sources.journald]\n" + OUTPUT, "", "[sources.journald] needs libsystemd.so.0"),
+        ("[sources.journald]\n" + OUTPUT, "usr/lib64/libsystemd.so.0", ""),
+        ("[sources.journald]\n" + OUTPUT, "usr/lib/x86_64-linux-gnu/libsystemd.so.0", ""),
+        ("[sources.journald]\n" + OUTPUT, "usr/lib/aarch64-linux-gnu/libsystemd.so.0", ""),
+        ("[sources.stdin]\n" + OUTPUT, "", "has no input under systemd"),
+    ],
+)
+def test_what_the_configuration_needs_has_to_be_in_the_image(
+    root: Path, tmp_path: Path, there: str, text: str, problem: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The program is the standard library alone: what an extra needs is the image's to have.
+
+    The baking machine's own packages do not count, nor another Python's.
+    """
+    if there:
+        (root / there).parent.mkdir(parents=True, exist_ok=True)
+        (root / there).touch()
+    file = tmp_path / "own.toml"
+    file.write_text(text)
+    assert 0 == bake(root, "-c", str(file))
+    warned = capsys.readouterr().err
+    assert (1 if problem else 0) == bake(root, "--check", "-c", str(file))
+    refused = capsys.readouterr().err
+    assert bool(problem) == ("error: " in refused)
+    assert problem in warned
+    assert problem in refused
+
+
 @pytest.mark.parametrize(
     ("names", "default", "expected"),
     [
@@ -526,6 +566,9 @@ def unit_values(key: str) -> list[str]:
         ("KillMode", "mixed"),
         ("TimeoutStopSec", "90"),
         ("StateDirectory", "afterimage"),
+        ("RuntimeDirectory", "afterimage"),
+        ("RuntimeDirectoryMode", "0755"),
+        ("MemoryDenyWriteExecute", "yes"),
         ("ProtectSystem", "strict"),
         ("NoNewPrivileges", "yes"),
         ("CapabilityBoundingSet", "CAP_DAC_READ_SEARCH"),
@@ -536,6 +579,33 @@ def unit_values(key: str) -> list[str]:
 def test_the_unit_keeps_its_promises(key: str, value: str) -> None:
     """It stops after the applications and before the network, restarts for ever, may do little."""
     assert value in unit_values(key)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own refusal is Linux's")
+def test_libsystemd_is_called_under_the_units_refusal_of_new_code() -> None:
+    """MemoryDenyWriteExecute and ctypes go together, as long as nothing needs a callback."""
+    code = (
+        "import ctypes, mmap\n"
+        "ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)\n"  # PR_SET_MDWE, Linux 6.3
+        "try:\n"
+        "    mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
+        "    raise SystemExit('this kernel has no such refusal')\n"
+        "except OSError:\n"
+        "    pass\n"
+        "from shipper.errors import ConfigError\n"
+        "from shipper.sources.libsystemd import Libsystemd\n"
+        "try:\n"
+        "    Libsystemd()\n"
+        "except ConfigError:\n"
+        "    raise SystemExit('no libsystemd here')\n"
+        "print('called')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.stderr.startswith(("this kernel", "no libsystemd")):
+        pytest.skip(done.stderr)
+    assert "called\n" == done.stdout, done.stderr
 
 
 TARGETS = [
