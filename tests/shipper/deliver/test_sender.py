@@ -2,104 +2,25 @@
 
 from __future__ import annotations
 
-import queue
 import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from shipper.clock import SystemClock
 from shipper.config import OutputConfig
 from shipper.deliver.http import HttpTransport
-from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
-from shipper.sources.part import LogPart
-from shipper.wire.builder import RecordBuilder, split_items
-from shipper.wire.framing import frame
-from shipper.wire.record import Identity, stored_bytes
-from shipper.wire.records import Records
+from shipper.deliver.sender import Acknowledged, Answered
+from shipper.wire.builder import split_items
+from shipper.wire.record import stored_bytes
 from shipper.wire.state import DeadLetter
-from shipper.wire.times import parse_time
 from tests.faults.bulk_server import BulkServer, Faults, wait_until
-
-READ_AT = parse_time("2026-01-03T12:00:00Z")
-
-
-@dataclass
-class Sent:
-    """A sender to a server, and what came back of it."""
-
-    senders: Senders
-    results: queue.SimpleQueue[Result]
-    letters: list[DeadLetter]
-    acknowledged: list[Acknowledged] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def wait(self, count: int = 1, timeout_seconds: float = 20.0) -> list[Acknowledged]:
-        """Until so many batches are acknowledged."""
-        deadline = time.monotonic() + timeout_seconds
-        while len(self.acknowledged) < count:
-            result = self.results.get(timeout=max(0.01, deadline - time.monotonic()))
-            if isinstance(result, Answered):
-                self.errors.append(result.error)
-            else:
-                self.acknowledged.append(result)
-        return self.acknowledged
-
-
-OpenSenders = Callable[..., Sent]
-
-
-@pytest.fixture
-def open_senders() -> Iterator[OpenSenders]:
-    """Opens senders, and ends them."""
-    opened: list[Senders] = []
-
-    def make(*urls: str, bury: Callable[[Sequence[DeadLetter]], None] | None = None) -> Sent:
-        results: queue.SimpleQueue[Result] = queue.SimpleQueue()
-        letters: list[DeadLetter] = []
-        ports = SenderPorts(
-            connect=lambda: HttpTransport(OutputConfig(urls=urls), answer_timeout_seconds=5),
-            clock=SystemClock(),
-            bury=bury or letters.extend,
-            report=results.put,
-        )
-        senders = Senders("test", ports, count=1)
-        opened.append(senders)
-        senders.start()
-        return Sent(senders, results, letters)
-
-    yield make
-    for senders in opened:
-        senders.stop()
-    assert all(senders.join(10) for senders in opened)
-
-
-def make_part(data: bytes, source: int = 0, start: int = 0) -> LogPart:
-    """The records of some lines."""
-    builder = RecordBuilder(
-        identity=Identity(instance_id="i-1"),
-        stream="0123456789abcdef0123",
-        source=source,
-        path="/a.log",
-        index="afterimage-logs-2026.01.03",
-    )
-    return LogPart(
-        source=source,
-        start=start,
-        end=start + len(data),
-        tail=data[-64:],
-        records=Records.of(frame(data, final=True), start),
-        read_at_nanos=READ_AT,
-        builder=builder,
-    )
-
+from tests.shipper.deliver.deliveries import OpenSenders, make_part
 
 LINES = b"".join(b"2026-01-03T11:59:00Z INFO line %d\n" % number for number in range(500))
 
