@@ -206,7 +206,7 @@ class Inputs:
         self._tail.end_sealed()
         settled: list[Followed] = list(self._tail.close_settled())
         if self._journal is not None:
-            ended = [source for source in self._journal.sources if source.is_closable]
+            ended = self._journal.closable
             self._ports.journal.append(
                 [Closed(source=source.number, end=source.offset) for source in ended]
             )
@@ -218,6 +218,8 @@ class Inputs:
     def note_saved(self) -> None:
         """A checkpoint is on the disk: segments that it says were shipped may go."""
         self._tail.remove_ended()
+        if self._journal is not None:
+            self._journal.note_saved()
 
     def begin_drain(self) -> None:
         """Take what came until now from every client, and read on to where files end now.

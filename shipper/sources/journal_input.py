@@ -14,7 +14,7 @@ from typing import Final
 
 from shipper.errors import ShipperError
 from shipper.sources.followed import Followed
-from shipper.sources.journald import Batch, Entry, JournalGap, JournalReader
+from shipper.sources.journald import Batch, Entry, JournalGap, JournalReader, find_earliest
 from shipper.sources.part import LogPart
 from shipper.sources.tail import Gap, TailPorts
 from shipper.wire.records import Records
@@ -32,8 +32,10 @@ class JournalSource(Followed):
         super().__init__(rows, progress)
         self.size = self.offset
         self.sequence_id = rows[0].fingerprint
-        self.acked_cursor = self.read_cursor = progress.cursor
+        self.acked_cursor = self.read_cursor = progress.cursor or rows[0].cursor
         """At first the earlier run's."""
+        self.switched_at = self.offset
+        """The first entry that was read of it since another one was."""
         self.adopted_end: int | None = 0
         """An earlier run may have sent entries up to there; None: all that there are."""
         self._read_bytes = self._settled_bytes = progress.size
@@ -83,6 +85,10 @@ class JournalInput:
         """Of the last entry that was given out, or that an earlier run knows to be stored."""
         self._first: tuple[str, int] | None = None
         """Without a cursor: the numbering and number that an earlier run began with."""
+        self._current: JournalSource | None = None
+        """Whose entries are read now."""
+        self.closable: Sequence[JournalSource] = ()
+        """Those that no restart reads again."""
         self._is_adopted = False
         self._is_open = False
         self._open_at = 0.0
@@ -99,15 +105,16 @@ class JournalInput:
         return list(self._sources.values())
 
     def load(self, journal: Journal, checkpoint: Checkpoint) -> None:
-        """Know again what earlier runs read; the oldest that is not settled says from where on."""
+        """Know again what earlier runs read; what is stored least far says from where on."""
         for number, rows in sorted(journal.rows.items()):
             if number in journal.closed or rows[0].kind != KIND:
                 continue
             progress = checkpoint.sources.get(number) or Progress(acked=rows[0].from_offset, size=0)
-            source = self._sources[number] = JournalSource(rows, progress)
-            if len(self._sources) == 1:
-                self._cursor = source.acked_cursor
-                self._first = (source.sequence_id, source.offset)
+            self._sources[number] = JournalSource(rows, progress)
+        self._cursor = find_earliest(source.acked_cursor for source in self.sources)
+        self._first = next(
+            ((one.sequence_id, one.offset) for one in self.sources if not one.acked_cursor), None
+        )
 
     @property
     def file(self) -> int | None:
@@ -145,6 +152,19 @@ class JournalInput:
     def forget(self, number: int) -> None:
         """A numbering is closed."""
         del self._sources[number]
+        self.closable = ()
+
+    def note_saved(self) -> None:
+        """A checkpoint is on the disk: see whether a restart would read on behind all others.
+
+        Only then may they be closed: entries of a closed source must not be met again.
+        """
+        current = self._current
+        if current is None or current.acks.position <= current.switched_at:
+            return
+        others = [source for source in self._sources.values() if source is not current]
+        if all(source.is_closable for source in others):
+            self.closable = others
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -246,11 +266,16 @@ class JournalInput:
         )
 
     def _find_numbering(self, batch: Batch) -> JournalSource:
-        """Its source; no other one is read now, so that the others end."""
+        """Its source; no other one is read now."""
+        if self._current is not None and self._current.sequence_id == batch.sequence_id:
+            return self._current
         known = (one for one in self._sources.values() if one.sequence_id == batch.sequence_id)
         source = next(known, None) or self._begin(batch)
         for other in self._sources.values():
             other.ended = other is not source
+        source.switched_at = max(source.offset, batch.start)
+        self._current = source
+        self.closable = ()
         return source
 
     def _begin(self, batch: Batch) -> JournalSource:
@@ -268,6 +293,7 @@ class JournalInput:
             at=at,
             kind=KIND,
             name=KIND,
+            cursor=self._cursor,
         )
         self._ports.journal.append([row])
         self._ports.numbers.following += 1

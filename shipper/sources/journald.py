@@ -8,7 +8,7 @@ there and are not. It must never give an entry twice, nor pass over one without 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ _GAPS_LIMIT: Final = 16
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _CGROUP: Final = Path("/proc/self/cgroup")
 _CURSOR: Final = re.compile(
-    r"s=([0-9a-f]{32});i=([0-9a-f]+);b=([0-9a-f]{32});m=([0-9a-f]+);t=[0-9a-f]+;x=([0-9a-f]+)"
+    r"s=([0-9a-f]{32});i=([0-9a-f]+);b=([0-9a-f]{32});m=([0-9a-f]+);t=([0-9a-f]+);x=([0-9a-f]+)"
 )
 
 
@@ -37,8 +37,11 @@ class Place:
     sequence_id: str
     """Which numbering: journald begins another one where it can't go on with the one before."""
     sequence: int
-    content: tuple[str, ...]
-    """Boot, monotonic time and hash: what an entry keeps that is moved to another numbering."""
+    boot: str
+    monotonic_micros: int
+    realtime_micros: int
+    digest: str
+    """Of its fields: with its times it is what an entry keeps when it is numbered anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +178,7 @@ class JournalReader:
     def _find_boot(self) -> str:
         if self._folder is None:
             return _BOOT_ID.read_text(encoding="ascii").strip().replace("-", "")
-        return "" if self.newest is None else self.newest.content[0]
+        return "" if self.newest is None else self.newest.boot
 
     def _advance(self) -> _Step | None:
         while self._opened.next():
@@ -248,13 +251,37 @@ def parse_cursor(cursor: str) -> Place | None:
     match = _CURSOR.fullmatch(cursor)
     if match is None:
         return None
-    sequence_id, sequence, *content = match.groups()
+    sequence_id, sequence, boot, monotonic, realtime, digest = match.groups()
     return Place(
         cursor=cursor,
         sequence_id=sequence_id,
         sequence=int(sequence, 16),
-        content=tuple(content),
+        boot=boot,
+        monotonic_micros=int(monotonic, 16),
+        realtime_micros=int(realtime, 16),
+        digest=digest,
     )
+
+
+def find_earliest(cursors: Iterable[str]) -> str:
+    """The one that is read first; empty: there is none, or one is of no known form."""
+    earliest: Place | None = None
+    for cursor in cursors:
+        place = parse_cursor(cursor)
+        if place is None:
+            return ""
+        if earliest is None or _is_before(place, earliest):
+            earliest = place
+    return "" if earliest is None else earliest.cursor
+
+
+def _is_before(one: Place, other: Place) -> bool:
+    """As the library has it."""
+    if one.sequence_id == other.sequence_id:
+        return one.sequence < other.sequence
+    if one.boot == other.boot:
+        return one.monotonic_micros < other.monotonic_micros
+    return one.realtime_micros < other.realtime_micros
 
 
 def find_own_unit(cgroup: Path = _CGROUP) -> str:
@@ -294,7 +321,11 @@ def _is_missing_between(last: Place, place: Place) -> bool:
 def _is_given(place: Place, last: Place) -> bool:
     if place.sequence_id == last.sequence_id:
         return place.sequence <= last.sequence
-    return place.content == last.content
+    return (place.boot, place.monotonic_micros, place.digest) == (
+        last.boot,
+        last.monotonic_micros,
+        last.digest,
+    )
 
 
 def _build_batch(steps: Sequence[_Step]) -> Batch:

@@ -66,6 +66,8 @@ class SourceRow:
     """Whether the file was truncated, and the rest of it is read from a copy, which the row names."""
     name: str = ""
     """What people call it where that is not its path: `forward:unix:///…`; empty: the path."""
+    cursor: str = ""
+    """Of journald: the cursor of the entry that was read before its first one, if any was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
