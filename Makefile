@@ -8,7 +8,7 @@ READY := .venv/.ready
 ALL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint bench docs clean
+.PHONY: help setup demo test test-fast lint bench soak docs clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ lint: $(READY)  ## Format, style, types, and which package may import which
 
 bench: $(READY)  ## Speed and memory as ratios against peers; BENCH='null-sink --lines 1000000' for a part
 	@$(BIN)/python -m tests.bench.run $(BENCH)
+
+HOURS ?= 1
+soak: $(READY)  ## Kill, rotate and fail for hours; HOURS=1 SEED=…; exit 1 at the first wrong line
+	@$(BIN)/python -m tests.faults.soak --hours $(HOURS) $(if $(SEED),--seed $(SEED))
 
 docs: $(READY)  ## Write the generated pages of docs/ anew
 	@.ci/docs

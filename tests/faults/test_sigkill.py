@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from forensics.store.open import open_store
-from forensics.store.protocol import Cursor, Document, Query
-from shipper.wire.record import Family
 from tests.faults.accounts import Account, take_account
 from tests.faults.bulk_server import BulkServer, Faults
+from tests.faults.centre_reader import read_all
 from tests.faults.kill_rounds import run_kills
 from tests.faults.shipper_process import REPOSITORY
 
@@ -39,7 +37,6 @@ def ready(url):
     print(url, flush=True)
 asyncio.run(run_collector("127.0.0.1:0", Path(sys.argv[1]), ready=ready))
 """
-_PAGE = 5000
 
 
 @pytest.fixture
@@ -56,23 +53,6 @@ def collector(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         process.terminate()
         process.wait(30)
         process.stdout.close()
-
-
-async def read_all(location: str, family: Family) -> list[Document]:
-    """Every document of a family, as any reader gets it."""
-    store = await open_store(location)
-    documents: list[Document] = []
-    after: Cursor | None = None
-    try:
-        while True:
-            query = Query(families=frozenset((family,)))
-            page = await store.page(query, after=after, limit=_PAGE)
-            documents += page.documents
-            if not page.more:
-                return documents
-            after = page.documents[-1].cursor
-    finally:
-        await store.close()
 
 
 def account_of(location: str, files: list[Path]) -> Account:

@@ -84,7 +84,7 @@ def memory_path(tmp_path: Path) -> Iterator[Path]:
     if not Path("/dev/shm").is_dir():  # noqa: S108 - a folder of our own in it
         yield tmp_path
         return
-    with tempfile.TemporaryDirectory(prefix="afterimage-damage-", dir="/dev/shm") as name:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="afterimage-damage-", dir="/dev/shm") as name:
         yield Path(name)
 
 
