@@ -1,12 +1,13 @@
 """The demo's count: what the services wrote, byte by byte, against what the store gives back.
 
-In: a machine's log files, from its disk, and the store. Out: bytes written, stored and missing,
-and records stored twice. The files are counted here, not by the shipper, and compared with the
-bytes that `forensics raw` prints.
+In: a machine's log files, and what its service says it logged to the socket, from its disk; and the
+store. Out: bytes written, stored and missing, and records stored twice. Both are counted here, not
+by the shipper, and compared with the bytes that `forensics raw` prints.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,50 @@ class FileAudit:
     def missing_bytes(self) -> int:
         """Written, and not given back as written."""
         return self.written_bytes - self.stored_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventAudit:
+    """What one instance's service logged to its shipper's socket."""
+
+    instance_id: str
+    name: str
+    """Of the source."""
+    events: int
+    written_bytes: int
+    """Of the messages, in UTF-8."""
+    stored_bytes: int
+    """How many of them came back, in their order and unaltered."""
+    repeated_records: int
+
+    @property
+    def missing_bytes(self) -> int:
+        """Logged, and not given back as it was."""
+        return self.written_bytes - self.stored_bytes
+
+
+async def audit_events(store: Store, machine: Machine) -> list[EventAudit]:
+    """Compare what a machine's service handed to the shipper with the store; none: empty."""
+    if not machine.forwards:
+        return []
+    name = f"forward:unix://{machine.socket}"
+    said = [json.loads(line) for line in machine.said.read_text("utf-8").splitlines()]
+    lines = b""
+    async for piece in read_path(store, machine.instance_id, name):
+        if isinstance(piece, Bytes):
+            lines += piece.data
+    stored = [json.loads(line)["record"]["message"] for line in lines.splitlines()]
+    pairs = zip(said, stored, strict=False)
+    return [
+        EventAudit(
+            instance_id=machine.instance_id,
+            name=name,
+            events=len(said),
+            written_bytes=sum(len(message.encode()) for message in said),
+            stored_bytes=sum(len(one.encode()) for one, other in pairs if one == other),
+            repeated_records=max(0, len(stored) - len(said)),
+        )
+    ]
 
 
 async def audit_machine(store: Store, machine: Machine) -> list[FileAudit]:

@@ -1,15 +1,19 @@
 """A demo instance: an id of the account, a folder as its disk, an application and a shipper.
 
-In: identity, the store's URL and a fault. Out: real processes whose files can be counted. The order
-of a shutdown is the baked unit's: the application ends first, then the shipper drains.
+In: identity, the store's URL, a fault, and whether the application logs to files or to the
+shipper's socket. Out: real processes whose files, and whose words, can be counted. The order of a
+shutdown is the baked unit's: the application ends first, then the shipper drains.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +22,8 @@ from forensics.demo.processes import kill_process, read_first_line, start_proces
 from shipper.wire.record import Identity
 
 REQUEST_TIMEOUT_SECONDS: Final = 5
+_SOCKET_PATH_BYTES: Final = 100
+"""A unix socket's path has to fit into 104 bytes, on some systems 108."""
 
 
 @dataclass(slots=True)
@@ -28,6 +34,10 @@ class Machine:
     disk: Path
     store_url: str
     fault: str = "none"
+    forwards: bool = False
+    """Whether the application logs to the shipper's socket, and not to `app.log`."""
+    _runtime: Path | None = field(default=None, init=False)
+    """The socket's folder where the disk's path is too long for one."""
     _service: subprocess.Popen[str] | None = field(default=None, init=False)
     _shipper: subprocess.Popen[str] | None = field(default=None, init=False)
     _port: int = field(default=0, init=False)
@@ -42,9 +52,21 @@ class Machine:
         """The folder that the application writes its log files to."""
         return self.disk / "var" / "log"
 
+    @property
+    def socket(self) -> Path:
+        """The shipper's socket for applications."""
+        return (self._runtime or self.disk) / "forward.sock"
+
+    @property
+    def said(self) -> Path:
+        """What the application says it logged to the socket, a JSON text a line: for counting."""
+        return self.disk / "said.jsonl"
+
     def start(self) -> None:
         """Boot: the shipper before the application, as the baked unit orders it."""
         self.logs.mkdir(parents=True)
+        if len(os.fsencode(self.socket)) > _SOCKET_PATH_BYTES:
+            self._runtime = Path(tempfile.mkdtemp(prefix="afterimage-"))
         config = self.disk / "shipper.toml"
         config.write_text(self._config(), encoding="utf-8")
         self._shipper = start_process(
@@ -52,10 +74,12 @@ class Machine:
             self.disk / "shipper.stderr",
         )
         log = self.disk / "service.stderr"
+        forward = ("--forward", f"unix://{self.socket}", "--said", str(self.said))
         self._service = start_process(
             (
                 *(sys.executable, "-m", "forensics.demo.service"),
                 *("--logs", str(self.logs), "--fault", self.fault),
+                *(forward if self.forwards else ()),
             ),
             log,
         )
@@ -105,6 +129,8 @@ class Machine:
         for process in (self._service, self._shipper):
             if process is not None:
                 kill_process(process)
+        if self._runtime is not None:
+            shutil.rmtree(self._runtime, ignore_errors=True)
 
     def _config(self) -> str:
         """The shipper's configuration; JSON strings are TOML strings."""
@@ -125,6 +151,10 @@ class Machine:
             f"directory = {json.dumps(str(self.disk / 'state'))}",
             "[[sources.tail]]",
             f"paths = [{json.dumps(str(self.logs / '*.log'))}]",
+            'multiline = "python"',
+            "multiline_seconds = 1",
+            "[[sources.forward]]",
+            f"listen = {json.dumps(f'unix://{self.socket}')}",
             "[output.opensearch]",
             f"urls = [{json.dumps(self.store_url)}]",
         ]

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from forensics.config import Settings
 from forensics.demo.account import REGION, build_account
-from forensics.demo.audit import FileAudit, audit_machine
+from forensics.demo.audit import EventAudit, FileAudit, audit_events, audit_machine
 from forensics.demo.machine import Machine
 from forensics.demo.progress import Progress
 from forensics.demo.stage import account_process, demo_environment, make_folder, store_process
@@ -45,6 +45,7 @@ class Outcome:
     terminated: Machine
     quarantine: QuarantineResult
     audits: Sequence[FileAudit]
+    events: Sequence[EventAudit]
     reports: Sequence[Path]
 
 
@@ -133,6 +134,11 @@ async def _tell(
             for machine in story.machines.values()
             for audit in await audit_machine(store, machine)
         ]
+        events = [
+            audit
+            for machine in story.machines.values()
+            for audit in await audit_events(store, machine)
+        ]
         ledger = await load_ledger(store, story.account)
         await observe(store, ledger)
         reports: list[Path] = []
@@ -151,11 +157,11 @@ async def _tell(
         await store.close()
     for path in reports:
         progress.say(f"report: {path}")
-    return Outcome(dead, terminated, result, audits, reports)
+    return Outcome(dead, terminated, result, audits, events, reports)
 
 
 def _document(outcome: Outcome, location: str, folder: Path) -> dict[str, Any]:
-    audits = outcome.audits
+    audits: list[FileAudit | EventAudit] = [*outcome.audits, *outcome.events]
     return {
         "schema": SCHEMA,
         "written_bytes": sum(audit.written_bytes for audit in audits),
@@ -174,8 +180,13 @@ def _document(outcome: Outcome, location: str, folder: Path) -> dict[str, Any]:
         "store": location,
         "evidence": str(folder / "evidence"),
         "directory": str(folder),
-        "files": [{**asdict(audit), "missing_bytes": audit.missing_bytes} for audit in audits],
+        "files": [_audit(audit) for audit in outcome.audits],
+        "events": [_audit(audit) for audit in outcome.events],
     }
+
+
+def _audit(audit: FileAudit | EventAudit) -> dict[str, Any]:
+    return {**asdict(audit), "missing_bytes": audit.missing_bytes}
 
 
 def _program() -> str:

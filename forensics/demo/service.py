@@ -2,18 +2,21 @@
 
 In: a folder for its logs and a fault to have. Out: `app.log` (ISO times, levels) and `access.log`
 (combined format, rotated by renaming), and its port as the first line on stdout. Standard library
-alone; it knows nothing of Afterimage, as an application should.
+alone; it knows nothing of Afterimage, as an application should, unless it is told to log to the
+shipper's socket instead of to `app.log`.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.server
+import json
 import logging
 import logging.handlers
 import os
 import random
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -115,9 +118,28 @@ def limit_memory(room_bytes: int) -> bool:
     return True
 
 
-def open_logs(folder: Path) -> logging.Logger:
-    """Set up app.log for all loggers, and access.log; returns the latter's logger."""
-    folder.mkdir(parents=True, exist_ok=True)
+class Said(logging.Formatter):
+    """A message as a JSON text: what was handed to the shipper, for who counts it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, whatever the message holds."""
+        return json.dumps(record.getMessage())
+
+
+def open_socket(address: str, said: Path) -> None:
+    """Have all loggers hand their records to the shipper, and note each message beside."""
+    from shipper.logging_handler import ForwardHandler
+
+    note = logging.FileHandler(said, encoding="utf-8")
+    note.setFormatter(Said())
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for handler in (note, ForwardHandler("shop", address)):
+        root.addHandler(handler)  # basicConfig would give it a format for files
+
+
+def open_app_log(folder: Path) -> None:
+    """Have all loggers write to app.log."""
     app = logging.FileHandler(folder / "app.log", encoding="utf-8")
     formatter = logging.Formatter(
         "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
@@ -125,6 +147,10 @@ def open_logs(folder: Path) -> logging.Logger:
     formatter.converter = time.gmtime
     app.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[app])
+
+
+def open_access_log(folder: Path) -> logging.Logger:
+    """access.log and its logger."""
     access = logging.getLogger("access")
     access.propagate = False
     access.addHandler(
@@ -140,8 +166,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--logs", type=Path, required=True)
     parser.add_argument("--fault", choices=("none", "leak", "errors"), default="none")
+    parser.add_argument("--forward", metavar="ADDRESS", help="The shipper's socket.")
+    parser.add_argument("--said", type=Path, help="With --forward: note each message here.")
     options = parser.parse_args()
-    access = open_logs(options.logs)
+    # An orderly end: what a handler still holds is handed over.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    options.logs.mkdir(parents=True, exist_ok=True)
+    if options.forward:
+        open_socket(options.forward, options.said)
+    else:
+        open_app_log(options.logs)
+    access = open_access_log(options.logs)
     Handler.shop, Handler.access = Shop(options.fault), access
     server = Server(("127.0.0.1", 0), Handler)
     logging.getLogger("shop").info("listening on port %d", server.server_port)

@@ -31,6 +31,8 @@ from shipper.wire.times import format_time
 
 FAULTS: Final = ("leak", "errors", "none", "none")
 """The faults of the group's first four instances."""
+FORWARDS: Final = (False, True, False, False)
+"""Which of them log to their shipper's socket."""
 WAIT_SECONDS: Final = 60
 ORDERS_EACH: Final = 20
 """Orders that every living instance has answered before the load ends."""
@@ -103,21 +105,24 @@ class Story:
 
     async def _boot_group(self) -> None:
         members = await asyncio.to_thread(self._demo_account.in_service)
-        for instance_id, fault in zip(members, FAULTS, strict=True):
-            await self._boot(instance_id, fault)
+        for instance_id, fault, forwards in zip(members, FAULTS, FORWARDS, strict=True):
+            await self._boot(instance_id, fault, forwards=forwards)
 
-    async def _boot(self, instance_id: str, fault: str = "none") -> None:
+    async def _boot(self, instance_id: str, fault: str = "none", *, forwards: bool = False) -> None:
         identity = await asyncio.to_thread(self._demo_account.identity, instance_id)
         machine = Machine(
             identity=identity,
             disk=self._directory / "instances" / instance_id,
             store_url=self._store_url,
             fault=fault,
+            forwards=forwards,
         )
         self.machines[instance_id] = machine
         await asyncio.to_thread(machine.start)
+        how = "logging to its shipper's socket" if forwards else "logging to files"
         self._say(
-            f"{instance_id} boots from {identity.image_id}: service and shipper", simulated=True
+            f"{instance_id} boots from {identity.image_id}: shipper, and service {how}",
+            simulated=True,
         )
 
     async def _terminate_when_unhealthy(self, machine: Machine) -> None:

@@ -54,10 +54,40 @@ def check_story(document: dict[str, Any]) -> None:
         on_disk = b"".join(Path(name).read_bytes() for name in file["files"])
         assert len(on_disk) == file["written_bytes"]
         assert raw(document["store"], file["instance_id"], file["path"]) == on_disk
+    check_records(document)
     reports = [Path(path) for path in document["reports"]]
     assert {path.suffix for path in reports} == {".html", ".md"}
     dead = [path for path in reports if document["dead_instance"] in path.read_text()]
     assert any("MemoryError" in path.read_text() for path in dead)
+
+
+def check_records(document: dict[str, Any]) -> None:
+    """What was logged to a socket came whole and in order; a stack trace came as one record."""
+    (events,) = document["events"]
+    assert events["instance_id"] == document["terminated_instance"]
+    assert events["written_bytes"] == events["stored_bytes"] > 0
+    lines = raw(document["store"], events["instance_id"], events["name"]).splitlines()
+    assert events["events"] == len(lines)
+    traces = [
+        message
+        for message in messages(document["store"], document["dead_instance"])
+        if message.startswith("Traceback")
+    ]
+    assert [True] == [trace.endswith("\nMemoryError") for trace in traces]
+
+
+def messages(store: str, instance_id: str) -> list[str]:
+    """The messages that `forensics logs` knows."""
+    done = subprocess.run(
+        (
+            *(sys.executable, "-m", "forensics.cli.main", "--store", store),
+            *("logs", instance_id, "--jsonl", "--all"),
+        ),
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    return [json.loads(line)["message"] for line in done.stdout.splitlines()]
 
 
 @pytest.mark.slow
