@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from shipper.birth import read_birth_facts
 from shipper.clock import SystemClock
@@ -24,8 +24,10 @@ from shipper.deliver.log_lane import LogLane
 from shipper.deliver.pacing import Limits
 from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
 from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
-from shipper.errors import StateError, StateReusedError
+from shipper.errors import ConfigError, StateError, StateReusedError
+from shipper.figures import Figures, add_forward
 from shipper.inputs import POLL_SECONDS, RESCAN_SECONDS, Inputs, find_shape
+from shipper.listen_address import parse_listen
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
 from shipper.sources.followed import Followed, SourceNumbers
@@ -34,9 +36,9 @@ from shipper.sources.tail import Gap, TailPorts
 from shipper.state_folder import StateFolder
 from shipper.statistics import (
     Counters,
-    OutputState,
     SourceStatistics,
     Statistics,
+    Usage,
     add_counters,
     count_closed,
     format_status,
@@ -47,6 +49,9 @@ from shipper.wire.state import Checkpoint, Run, SourceRow
 from shipper.wire.times import format_time
 from shipper.wire.transforms import Drop
 from shipper.wire.vitals import Vital, VitalsWriter, show_path, show_row
+
+if TYPE_CHECKING:  # loaded where metrics are configured
+    from shipper.metrics_server import MetricsServer
 
 SENDERS: Final = 2
 DRAIN_POLL_SECONDS: Final = 0.02
@@ -138,7 +143,12 @@ class Agent:
             since=self._state.stream.created,
             wake=partial(self._results.put, None),
         )
-        self._logs = LogLane(self._log_senders, self._inputs.read_parts, sender_count=SENDERS)
+        self._logs = LogLane(
+            self._log_senders,
+            self._inputs.read_parts,
+            sender_count=SENDERS,
+            in_flight_limit_bytes=config.limits.in_flight_mib << 20,
+        )
 
         self._stop_reason = ""
         self._is_abandoned = False
@@ -147,16 +157,15 @@ class Agent:
             dropped_bytes=self._checkpoint.closed_dropped,
             dead_lettered_bytes=self._checkpoint.closed_dead_lettered,
         )
-        self._output: OutputState = "starting"
-        self._last_error = ""
-        self._last_answer_at = ""
+        self._figures = Figures()
+        self._metrics_config = config.metrics
+        self._metrics: MetricsServer | None = None
         self._phase: Literal["running", "draining", "stopped"] = "running"
         self._is_dirty = False
         self._is_moving = True
         self._told: dict[int, dict[str, int]] = {}
         """What the last heartbeat said of each source."""
         self._just_closed: list[dict[str, int]] = []
-        self._failing_since = ""
         self._is_run_written = False
         self._is_born = False
         self._fresh_rows: set[SourceRow] = set()
@@ -188,6 +197,8 @@ class Agent:
                 self._turn()
             return self._drain()
         finally:
+            if self._metrics is not None:
+                self._metrics.stop()
             self._log_senders.stop()
             self._vitals_sender.stop()
             self._log_senders.join(_JOIN_SECONDS)
@@ -203,9 +214,9 @@ class Agent:
             at=self._now(),
             started_at=self._started_at,
             state=self._phase,
-            output=self._output,
-            last_answer_at=self._last_answer_at,
-            last_error=self._last_error,
+            output=self._figures.output,
+            last_answer_at=self._figures.last_answer_at,
+            last_error=self._figures.last_error,
             counters=self._counters(),
             sources=tuple(
                 SourceStatistics(
@@ -221,13 +232,18 @@ class Agent:
                 )
                 for source in self._inputs.sources
             ),
-            failing_since=self._failing_since,
+            failing_since=self._figures.failing_since,
+            gaps=self._figures.gaps,
+            delivery=self._figures.delivery,
+            usage=self._usage(),
+            forward=add_forward([server.counters() for server in self._inputs.forwards]),
             unreadable={show_path(path): why for path, why in self._inputs.unreadable.items()},
         )
 
     # ---- the loop
 
     def _begin(self) -> None:
+        self._open_metrics()
         self._log_senders.start()
         self._vitals_sender.start()
         self._vitals.put(self._writer.birth(self._now(), read_birth_facts(self._state.notices)))
@@ -270,6 +286,27 @@ class Agent:
         self._take_results(min(poll_seconds, self._logs.due_in_seconds()))
         self._beat()
         self._save_when_due()
+        if self._metrics is not None:
+            problem = self._figures.health_problem(self._clock.monotonic())
+            self._metrics.turn(problem, self._render_metrics)
+
+    def _open_metrics(self) -> None:
+        """Serve what is counted; a shipper that can't is still a shipper."""
+        if self._metrics_config is None:
+            return
+        from shipper.metrics_server import MetricsServer
+
+        try:
+            self._metrics = MetricsServer(parse_listen(self._metrics_config.listen))
+        except ConfigError as error:
+            narrate("warning", f"there are no metrics: {error}")
+        else:
+            self._metrics.start()
+
+    def _render_metrics(self) -> str:
+        from shipper.metrics import render_metrics
+
+        return render_metrics(self.statistics())
 
     def _close_settled(self) -> None:
         for source in self._inputs.close_settled():
@@ -323,7 +360,7 @@ class Agent:
         narrate(
             "warning",
             f"stopped with {pending} bytes read and not stored, and perhaps more unread"
-            f" ({self._last_error or 'no error'}).\n"
+            f" ({self._figures.last_error or 'no error'}).\n"
             "Nothing is lost while the files and the state folder remain: the next start goes on.",
         )
         return _NOT_DRAINED
@@ -387,30 +424,26 @@ class Agent:
 
         A centre that is away, a full disk and blocked vitals hold up no log.
         """
-        if self._is_born or not self._is_run_written or self._output == "retrying":
+        if self._is_born or not self._is_run_written or self._figures.output == "retrying":
             return True
         return self._clock.monotonic() - self._begun_at > BIRTH_SECONDS
 
     def _take_answer(self, answer: Answered) -> None:
         if answer.error:
-            self._note_error(answer.error)
+            self._note_error(answer.error, answer.body_bytes)
             return
-        if self._output == "retrying":
+        if self._figures.note_answer(at=self._now(), body_bytes=answer.body_bytes):
             narrate("info", "the centre takes records again")
-        self._output = "ok"
-        self._failing_since = ""
-        self._last_answer_at = self._now()
 
-    def _note_error(self, error: str) -> None:
-        if self._output != "retrying" or error.partition(":")[0] not in self._last_error:
+    def _note_error(self, error: str, body_bytes: int) -> None:
+        if self._figures.note_failure(
+            error, at=self._now(), now=self._clock.monotonic(), body_bytes=body_bytes
+        ):
             narrate("warning", f"{error}; trying again until it works")
-        self._output = "retrying"
-        self._failing_since = self._failing_since or self._now()
-        self._last_error = error
 
     def _note_state_error(self, error: str) -> None:
         """The centre is well, the disk is not: said at once, and every minute that it lasts."""
-        self._last_error = error
+        self._figures.last_error = error
         if self._clock.monotonic() >= self._tell_state_error_at:
             self._tell_state_error_at = self._clock.monotonic() + STATE_ERROR_SECONDS
             narrate(
@@ -422,6 +455,7 @@ class Agent:
     def _declare_gap(self, gap: Gap) -> None:
         where = show_path(gap.path)
         narrate("warning", f"{where}: bytes {gap.start} to {gap.end} not read: {gap.reason}")
+        self._figures.note_gap(start=gap.start, end=gap.end, reason=gap.reason)
         vital = self._writer.gap(
             self._now(),
             source=gap.source,
@@ -494,6 +528,15 @@ class Agent:
             self._state.save_status(format_status(self.statistics()))
         except OSError as error:
             self._note_state_error(f"status.json can't be written: {error}")
+
+    def _usage(self) -> Usage:
+        spool = self._inputs.spool_use
+        return Usage(
+            in_flight_bytes=self._logs.in_flight_bytes,
+            in_flight_limit_bytes=self._logs.in_flight_limit_bytes,
+            spool_bytes=spool.used_bytes,
+            spool_limit_bytes=spool.limit_bytes if spool.used_bytes else 0,
+        )
 
     def _counters(self) -> Counters:
         return add_counters((self._closed, *(source.counters for source in self._inputs.sources)))

@@ -207,7 +207,7 @@ KEYS: Final = (
     Key(table="transforms.rate", name="paths", kind="sources", default=(),
         example='paths = ["/var/log/app/*.log"]',
         meaning=_SOURCES_MEANING),
-    Key(table="limits", name="in_flight_mib", kind="integer", default=16, least=1, most=1024,
+    Key(table="limits", name="in_flight_mib", kind="integer", default=16, least=4, most=1024,
         meaning="Raw bytes that are read and not yet acknowledged, over all stages: what the "
         "shipper's memory follows from."),
     Key(table="limits", name="spool_mib", kind="integer", default=1024, least=1, most=1 << 20,

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Final
 
-from shipper.metrics_server import health_problem
 from shipper.statistics import (
     DeliveryStatistics,
     ForwardStatistics,
@@ -18,6 +17,8 @@ from shipper.statistics import (
     OutputState,
 )
 
+FAILING_SECONDS: Final = 300.0
+"""A centre that took nothing for so long is no passing trouble: a deployment of it is one."""
 _TRUNCATED: Final = "truncated"
 """What the reason of a gap begins with that a truncation made."""
 
@@ -69,7 +70,10 @@ class Figures:
         """Why the shipper is not healthy; empty: it is."""
         if self._failing_from is None:
             return ""
-        return health_problem(failing_seconds=now - self._failing_from, last_error=self.last_error)
+        failing_seconds = now - self._failing_from
+        if failing_seconds < FAILING_SECONDS:
+            return ""
+        return f"the centre has taken nothing for {failing_seconds:.0f} s: {self.last_error}"
 
     @property
     def gaps(self) -> GapStatistics:

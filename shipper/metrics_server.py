@@ -29,12 +29,11 @@ FRESH_SECONDS: Final = 1.0
 """A text this young is served again."""
 STUCK_SECONDS: Final = 15.0
 """The loop turns several times a second; one that did not for so long is stuck."""
-FAILING_SECONDS: Final = 300.0
-"""A centre that took nothing for so long is no passing trouble."""
 
 _REQUEST_LIMIT_BYTES: Final = 8192
 _BACKLOG: Final = 8
 _RETRY_SECONDS: Final = 0.1
+_FOLDER_MODE: Final = 0o755
 _SOCKET_MODE: Final = 0o666
 """Whoever is on the machine may ask, as on a loopback port; there is no secret in the answer."""
 
@@ -178,13 +177,6 @@ class MetricsServer:
             return self._text
 
 
-def health_problem(*, failing_seconds: float, last_error: str) -> str:
-    """Why a shipper is not healthy whose centre took nothing for so long; empty: it is."""
-    if failing_seconds < FAILING_SECONDS:
-        return ""
-    return f"the centre has taken nothing for {failing_seconds:.0f} s: {last_error}"
-
-
 def open_listener(address: ListenAddress) -> socket.socket:
     """A listening socket; the file that a killed shipper left at a unix address is replaced.
 
@@ -193,6 +185,7 @@ def open_listener(address: ListenAddress) -> socket.socket:
     """
     try:
         if address.path:
+            Path(address.path).parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             return _open_unix(address.path)
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)

@@ -43,6 +43,16 @@ class LogLane:
         self._handed_over_at = -math.inf
 
     @property
+    def in_flight_bytes(self) -> int:
+        """What was read and is not acknowledged."""
+        return self._in_flight_bytes
+
+    @property
+    def in_flight_limit_bytes(self) -> int:
+        """How much of it there may be."""
+        return self._in_flight_limit
+
+    @property
     def is_idle(self) -> bool:
         """Whether everything that was read is acknowledged."""
         return not self._forming and not self._batches_out

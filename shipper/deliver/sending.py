@@ -44,6 +44,8 @@ class Answered:
     error: str
     """Empty: the centre took all of it."""
     seconds: float
+    body_bytes: int = 0
+    """What went over the network, as it was compressed."""
 
 
 Result = Acknowledged | Answered
@@ -165,7 +167,8 @@ class Sending:
                 retry_after_seconds=retry_after,
                 is_lost=is_lost or outcome.is_suspect,
             )
-        self._ports.report(Answered(error=outcome.error, seconds=seconds))
+        body_bytes = sum(map(len, body))
+        self._ports.report(Answered(error=outcome.error, seconds=seconds, body_bytes=body_bytes))
         return group, outcome, retry_after
 
     def _settle(self, group: _Group, outcome: Outcome, retry_after: float) -> None:

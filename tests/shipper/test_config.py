@@ -420,7 +420,7 @@ def test_a_url_that_could_not_work_is_refused(url: str, what: str) -> None:
         ("[[sources.tail]]\nmultiline_seconds = 0\n", "must be between 0.1 and 3600, is 0"),
         ("[[sources.tail]]\nmultiline_seconds = inf\n", "must be a number of seconds, is inf"),
         ("[[sources.tail]]\nmultiline_seconds = true\n", "is true or false"),
-        ("[limits]\nin_flight_mib = 0\n", "must be between 1 and 1024, is 0"),
+        ("[limits]\nin_flight_mib = 0\n", "must be between 4 and 1024, is 0"),
         ("[limits]\nin_flight_mib = 1.5\n", "must be a whole number, is 1.5"),
         ('[limits]\nheld_percent = "10"\n', "must be a whole number, is a string"),
         ("[limits]\nheld_percent = true\n", "must be a whole number, is true or false"),
