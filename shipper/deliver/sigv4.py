@@ -79,6 +79,7 @@ class SigV4Auth:
                 self._credentials = Session().get_credentials()
             if self._credentials is not None:
                 return self._credentials.get_frozen_credentials()
-        except (BotoCoreError, OSError, ValueError) as error:
+        except (BotoCoreError, OSError, ValueError, RuntimeError) as error:
+            # RuntimeError: what came instead of ended keys had ended, too
             raise NoAnswerError(f"AWS credentials can't be had: {error}") from error
         raise NoAnswerError("no AWS credentials: give the instance a role, or set AWS_PROFILE")
