@@ -243,3 +243,29 @@ def _has_wide_class(tree: Any) -> bool:
         if any(_has_wide_class(body) for body in bodies):
             return True
     return False
+
+
+def find_literal(text: str) -> bytes:
+    """The longest text that stands in everything that the pattern matches; empty: none is known."""
+    tree = _parser.parse(text.encode(), re.MULTILINE)
+    if tree.state.flags & re.IGNORECASE:
+        return b""
+    best = run = b""
+    for code in (*_required(tree), -1):
+        run = run + bytes((code,)) if code >= 0 else b""
+        best = max(best, run, key=len)
+    return best
+
+
+def _required(tree: Any) -> list[int]:
+    """Bytes that have to follow each other in a match; -1 where something else is between."""
+    found: list[int] = []
+    for op, argument in tree:
+        name = str(op)
+        if name == "LITERAL":
+            found.append(int(argument))
+        elif name == "SUBPATTERN" and not argument[1]:
+            found += _required(argument[3])
+        elif name not in _ZERO_WIDTH:
+            found.append(-1)
+    return found

@@ -8,13 +8,14 @@ as a plain line. Pure. It must never give a shape whose bytes are not the record
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 Escape = Literal["text", "json", "go"]
 """How the message stands in the bytes: as it is; in a JSON string as Python writes it without
-`ensure_ascii`; in a JSON string as Docker's json-file writer, in Go, does: there `<`, `>`, `&`, U+2028,
+`ensure_ascii`; in a JSON string as Docker's json-file writer, in Go, does: `<`, `>`, `&`, U+2028,
 U+2029 and all control characters but line feed and carriage return are `\\u…`."""
 
 
@@ -28,11 +29,11 @@ class Shaped:
     after: str = "\n"
     escape: Escape = "text"
     is_whole: bool = True
-    """Whether `before`, message and `after` give the record's bytes; else they go beside it, raw."""
+    """Whether `before`, message and `after` give the record's bytes; else those go beside it."""
     time_nanos: int | None = None
     """When it was written, as the wrapping says; None: look into the message."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields of the document, flat ECS names; `fields` is an object (wire/structured.py)."""
+    """Further fields of the document, flat ECS names; `fields` is an object (see `structured`)."""
 
 
 Shape = Callable[[bytes], Shaped | None]
@@ -44,15 +45,7 @@ def escape_message(message: str, escape: Escape) -> str:
     if escape == "text":
         return message
     text = json.dumps(message, ensure_ascii=False)[1:-1]
-    if escape == "go":
-        for short, long in _GO_ESCAPES:
-            if short in text:
-                text = (
-                    _replace_escape(text, short, long)
-                    if len(short) > 1
-                    else text.replace(short, long)
-                )
-    return text
+    return _escape_as_go(text) if escape == "go" else text
 
 
 def build_shaped(
@@ -91,20 +84,22 @@ def build_shaped(
 
 
 def without_surrogates(text: str) -> str:
-    """`text` with U+FFFD for what UTF-8 can't carry: halves of surrogate pairs, from `\\ud800`."""
+    r"""`text` with U+FFFD for what UTF-8 can't carry: halves of surrogate pairs, from `\ud800`."""
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _replace_escape(text: str, short: str, long: str) -> str:
-    r"""Replace an escape such as `\t`, but not the end of an escaped backslash before a `t`."""
-    return "\\\\".join(part.replace(short, long) for part in text.split("\\\\"))
+def _escape_as_go(text: str) -> str:
+    for character in "<>&\u2028\u2029":
+        if character in text:
+            text = text.replace(character, f"\\u{ord(character):04x}")
+    return text if "\\" not in text else _ESCAPES.sub(_long_escape, text)
 
 
-_GO_ESCAPES: Final = (
-    *((character, f"\\u{ord(character):04x}") for character in "<>&\u2028\u2029"),
-    ("\\t", "\\u0009"),
-    ("\\b", "\\u0008"),
-    ("\\f", "\\u000c"),
-)
+def _long_escape(match: re.Match[str]) -> str:
+    return _LONG_ESCAPES.get(match[0], match[0])
+
+
+_ESCAPES: Final = re.compile(r"\\.")
+_LONG_ESCAPES: Final = {r"\t": r"\u0009", r"\b": r"\u0008", r"\f": r"\u000c"}

@@ -68,21 +68,15 @@ def _parse(text: str) -> dict[str, Any] | None:
     if text[-1] != "}":
         return None
     size = len(text)
-    if (
-        size > SIZE_LIMIT_BYTES >> 1
-        and len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT_BYTES
-    ):
-        raise _LeftOutError("size")
     braces = text.count("{")
-    if braces + text.count("[") > DEPTH_LIMIT and _depth(text) > DEPTH_LIMIT:
-        raise _LeftOutError("depth")
+    _check_bounds(text, braces)
     has_odd_space = "\t" in text or " :" in text or "\n" in text or "\r" in text
     decoder = _EXACT if has_odd_space or size > NUMBER_LIMIT_DIGITS else _QUICK
     try:
-        value, end = decoder.scan_once(text, 0)
+        value, end = decoder.raw_decode(text)
     except _LeftOutError:
         raise
-    except (ValueError, StopIteration):
+    except ValueError:
         return None
     if end != size:
         return None
@@ -90,12 +84,21 @@ def _parse(text: str) -> dict[str, Any] | None:
         # each key ends with `":`: as many of them as there are keys, then no key came twice
         keys = len(value) if braces == 1 else _count_keys(value)
         if text.count('":') != keys:
-            _EXACT.scan_once(text, 0)
+            _EXACT.raw_decode(text)
     if "\\u" in text and not _is_unicode(value):
         raise _LeftOutError("surrogate")
     if size > VALUE_LIMIT_BYTES >> 2:
         _check_lengths(value, 0)
     return value  # type: ignore[no-any-return]
+
+
+def _check_bounds(text: str, braces: int) -> None:
+    """Raise where it is not bounded what parsing takes."""
+    size = len(text)
+    if size > SIZE_LIMIT_BYTES >> 2 and len(text.encode("utf-8", "replace")) > SIZE_LIMIT_BYTES:
+        raise _LeftOutError("size")
+    if braces + text.count("[") > DEPTH_LIMIT and _depth(text) > DEPTH_LIMIT:
+        raise _LeftOutError("depth")
 
 
 def _count_keys(value: object) -> int:
