@@ -47,7 +47,10 @@ def build_event(record: logging.LogRecord, message: str) -> dict[str, Any]:
 def created_nanos(record: logging.LogRecord) -> int:
     """When it was made, in nanoseconds since 1970."""
     nanos: int | None = getattr(record, "created_ns", None)
-    return round(record.created * 1e9) if nanos is None else nanos
+    if nanos is not None:
+        return nanos
+    seconds = math.floor(record.created)  # apart: together they have more digits than a float
+    return seconds * 10**9 + round((record.created - seconds) * 1e9)
 
 
 def tell_message(record: logging.LogRecord) -> str:

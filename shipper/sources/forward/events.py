@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,9 +79,10 @@ def parse_event_time(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        nanos = round(value * NANOS_PER_SECOND)
+        seconds = math.floor(value)  # apart: together they have more digits than a float
     except (ValueError, OverflowError):  # not a number, or endless
         return None
+    nanos = seconds * NANOS_PER_SECOND + round((value - seconds) * NANOS_PER_SECOND)
     return nanos if 0 <= nanos < 1 << 63 else None
 
 
