@@ -18,7 +18,20 @@ TailFormat = Literal["lines", "docker", "cri"]
 MULTILINE_PRESETS: Final = ("python", "java", "go", "node")
 """The presets of `wire/multiline.py`."""
 
-MASK_NAMES: Final = ("aws-access-key", "aws-secret-key", "bearer-token", "jwt", "private-key")
+MASK_NAMES: Final = (
+    "aws-access-key",
+    "aws-secret-key",
+    "bearer-token",
+    "jwt",
+    "private-key",
+    "github-token",
+    "gitlab-token",
+    "slack-token",
+    "google-api-key",
+    "stripe-key",
+    "url-credentials",
+    "password",
+)
 """The patterns of `wire/masks.py`."""
 
 

@@ -108,7 +108,7 @@ TABLES: Final[Mapping[str, Table]] = {
 
 _SOURCES_MEANING: Final = (
     "The sources that it applies to: glob patterns of absolute paths, or names (`journald`, "
-    "`forward:*` or one listener's `forward:unix:///…`, what `[sources.stdin]` calls itself). "
+    "`forward:unix:///…` as a listener is configured, what `[sources.stdin]` calls itself). "
     "Without it: all."
 )
 

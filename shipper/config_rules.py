@@ -6,7 +6,6 @@ key's name. Pure. It must never repeat a secret that stands where none belongs.
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -250,14 +249,18 @@ def _applied_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossP
     for table in ("transforms.mask", "transforms.drop", "transforms.rate"):
         for one in tables[table]:
             for number, pattern in enumerate(one.values["paths"]):
-                if not (
-                    pattern.startswith("/")
-                    or pattern in names  # an address may have brackets
-                    or fnmatch.filter(names, pattern)
-                ):
+                if not pattern.startswith("/") and not _names_any(pattern, names):
                     there = f"there are {', '.join(names)}" if names else "only files are followed"
                     what = f"names no source: {_shown(pattern)} is no absolute pattern, and {there}"
                     yield CrossProblem(at=(*one.at, "paths", number), what=what)
+
+
+def _names_any(pattern: str, names: Sequence[str]) -> bool:
+    """Whether the pattern names one of these, as the rule itself is going to ask."""
+    from shipper.wire.globs import compile_glob, names_path
+
+    segments = compile_glob(pattern)
+    return any(names_path(segments, name) for name in names)
 
 
 def _listen_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossProblem]:
