@@ -68,6 +68,16 @@ def test_each_item_has_its_own_outcome() -> None:
         (500, "mapper_parsing_exception", "a 500 blames nobody"),
         (400, "an_exception_of_next_year", "?"),
         (429, "", ""),
+        (429, "circuit_breaking_exception", "[parent] Data too large"),
+        (400, "index_closed_exception", "closed"),
+        (403, "index_create_block_exception", "blocked by: [FORBIDDEN/10/cluster create-index]"),
+        (429, "cluster_block_exception", "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage]"),
+        (400, "invalid_index_name_exception", "must be lowercase"),
+        (400, "illegal_argument_exception", "pipeline with id [x] does not exist"),
+        (400, "illegal_argument_exception", "Document ID is not supported in create/index"),
+        (400, "illegal_argument_exception", "this action would add [2] total shards"),
+        (400, "mapper_parsing_exception", "Failed to parse mapping [_doc]: analyzer [x] not found"),
+        (401, "illegal_argument_exception", "a 401 blames nobody"),
     ],
 )
 def test_what_is_not_the_documents_fault_is_sent_again(status: int, kind: str, reason: str) -> None:
@@ -132,6 +142,38 @@ def test_a_refused_request_says_what_to_do(status: int, words: str) -> None:
     assert not outcome.answered
     assert not outcome.too_large
     assert words in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("status", "is_overload", "is_suspect"),
+    [
+        (429, True, False),
+        (503, True, False),
+        (504, False, False),
+        (502, False, True),
+        (500, False, True),
+        (400, False, True),
+        (401, False, False),
+        (403, False, False),
+        (404, False, False),
+        (301, False, False),
+    ],
+)
+def test_what_a_whole_requests_status_says(
+    status: int, *, is_overload: bool, is_suspect: bool
+) -> None:
+    """Too much to do, or perhaps something in the body; credentials that rotate are neither."""
+    outcome = parse_outcome(status, b"", 3)
+    assert (is_overload, is_suspect) == (outcome.is_overload, outcome.is_suspect)
+    assert not outcome.answered
+
+
+def test_items_that_are_put_off_for_lack_of_room_are_an_overload() -> None:
+    """The request was answered; and yet the next one should be smaller."""
+    busy = answer((201, "", ""), (429, "rejected_execution_exception", "full"))
+    blocked = answer((201, "", ""), (403, "cluster_block_exception", "read-only"))
+    assert parse_outcome(200, busy, 2).is_overload
+    assert not parse_outcome(200, blocked, 2).is_overload
 
 
 def test_413_asks_for_less() -> None:

@@ -31,9 +31,7 @@ def hmac_sha256(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def sign(
-    method: str, target: str, headers: Mapping[str, str], body_hash: str, secret: str
-) -> str:
+def sign(method: str, target: str, headers: Mapping[str, str], body_hash: str, secret: str) -> str:
     """The Authorization header of a request, by the algorithm in AWS's reference.
 
     `headers` has lower-case names; its `authorization` says scope and signed headers.
