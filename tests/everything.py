@@ -1,9 +1,11 @@
-"""A pytest plugin: the node's tests stay on one worker, and under `ALL=1` nothing is skipped."""
+"""A pytest plugin: the node's tests on one worker; tells what is left out; `ALL=1` skips nothing."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,6 +17,24 @@ settings.load_profile("afterimage")
 
 ALL: Final = os.environ.get("AFTERIMAGE_TEST_ALL") == "1"
 _NODE_FIXTURES: Final = frozenset(("opensearch_url", "opensearch_store_url"))
+
+_NEED_PROGRAMS: Final = {"test_fluent_bit.py": "fluent-bit"}
+"""Tests against programs that Debian does not have: left out, and said so, where one is missing."""
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what needs a program that is not there; nobody can install it for them."""
+    program = _NEED_PROGRAMS.get(collection_path.name)
+    return True if program and shutil.which(program) is None else None
+
+
+def pytest_report_header() -> list[str]:
+    """Say what was left out."""
+    return [
+        f"left out: {file}, since there is no {program} on the PATH"
+        for file, program in _NEED_PROGRAMS.items()
+        if shutil.which(program) is None
+    ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
