@@ -11,6 +11,7 @@ import os
 import queue
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
@@ -26,8 +27,9 @@ from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, 
 from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
 from shipper.errors import ConfigError, StateError, StateReusedError
 from shipper.figures import Figures, add_forward
-from shipper.inputs import POLL_SECONDS, RESCAN_SECONDS, Inputs, find_shape
+from shipper.inputs import RESCAN_SECONDS, Inputs, find_shape
 from shipper.listen_address import parse_listen
+from shipper.memory import Memory
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
 from shipper.sources.followed import Followed, SourceNumbers
@@ -43,6 +45,7 @@ from shipper.statistics import (
     count_closed,
     format_status,
 )
+from shipper.wakeup import Wakeup
 from shipper.wire.builder import RecordBuilder
 from shipper.wire.record import Identity, logs_index
 from shipper.wire.state import Checkpoint, Run, SourceRow
@@ -116,12 +119,13 @@ class Agent:
         self._writer = VitalsWriter(identity=identity, stream=self._stream, run=self._run)
         self._checkpoint = self._state.load_checkpoint()
 
-        self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
+        self._wakeup = Wakeup()
+        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         sender_ports = SenderPorts(
             connect=lambda: HttpTransport(config.output, spread_by=self._stream),
             clock=self._clock,
             bury=self._state.append_dead_letters,
-            report=self._results.put,
+            report=self._report,
             gate=Gate(self._clock, Limits(most_concurrency=SENDERS)),
         )
         self._log_senders = Senders("logs", sender_ports, count=SENDERS)
@@ -141,7 +145,7 @@ class Agent:
                 numbers=SourceNumbers(self._state.journal.next_source),
             ),
             since=self._state.stream.created,
-            wake=partial(self._results.put, None),
+            wakeup=self._wakeup,
         )
         self._logs = LogLane(
             self._log_senders,
@@ -163,6 +167,8 @@ class Agent:
         self._phase: Literal["running", "draining", "stopped"] = "running"
         self._is_dirty = False
         self._is_moving = True
+        self._has_worked = False
+        self._memory = Memory()
         self._told: dict[int, dict[str, int]] = {}
         """What the last heartbeat said of each source."""
         self._just_closed: list[dict[str, int]] = []
@@ -187,7 +193,7 @@ class Agent:
         """Drain and end; a second call ends at once."""
         self._is_abandoned = bool(self._stop_reason)
         self._stop_reason = self._stop_reason or reason
-        self._results.put(None)  # wakes the loop; SimpleQueue.put may be called by a signal handler
+        self._wakeup.ring()
 
     def run(self) -> int:
         """Until `stop`; the exit code."""
@@ -282,7 +288,8 @@ class Agent:
         except StateError as error:  # a full disk: what needs no new row goes on
             self._note_state_error(str(error))
             self._inputs.look_later()
-        poll_seconds = DRAIN_POLL_SECONDS if self._phase == "draining" else POLL_SECONDS
+        is_draining = self._phase == "draining"
+        poll_seconds = DRAIN_POLL_SECONDS if is_draining else self._inputs.poll_seconds
         self._take_results(min(poll_seconds, self._logs.due_in_seconds()))
         self._beat()
         self._save_when_due()
@@ -367,15 +374,19 @@ class Agent:
 
     # ---- results
 
+    def _report(self, result: Result) -> None:
+        """A sender's answer; called by its thread."""
+        self._results.put(result)
+        self._wakeup.ring()
+
     def _take_results(self, timeout_seconds: float) -> None:
-        try:
-            self._take(self._results.get(timeout=timeout_seconds))
+        if self._results.empty():
+            self._inputs.wait(timeout_seconds)
+        with suppress(queue.Empty):
             while True:
                 self._take(self._results.get_nowait())
-        except queue.Empty:
-            return
 
-    def _take(self, result: Result | None) -> None:
+    def _take(self, result: Result) -> None:
         self._is_moving = True
         match result:
             case Answered():
@@ -497,6 +508,9 @@ class Agent:
         # an unchanged status is written too, to show that the shipper lives
         if now >= self._status_at + (SAVE_SECONDS if self._is_moving else IDLE_STATUS_SECONDS):
             self._status_at = now
+            if not self._is_moving and self._has_worked:
+                self._memory.give_back()
+            self._has_worked = self._is_moving
             self._is_moving = False
             self._save_status()
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from shipper.wire.builder import Built
 from shipper.wire.framing import RECORD_LIMIT_BYTES
 
-CHUNK_BYTES: Final = 256 << 10
+CHUNK_BYTES: Final = 128 << 10
 """What a source's part has, at most, unless a line is longer."""
 LONG_CHUNK_BYTES: Final = RECORD_LIMIT_BYTES + 64
 """What it has at most: enough to frame a slice of a line that has no end in sight."""
