@@ -1,4 +1,4 @@
-"""A pytest plugin: the node's tests on one worker; tells what is left out; `ALL=1` skips nothing."""
+"""A pytest plugin: the node's tests on one worker, what is left out told, nothing skipped by `ALL=1`."""
 
 from __future__ import annotations
 
