@@ -28,8 +28,21 @@ _NOT_RUNNING: Final = 3
 _NOT_FOUND: Final = 7
 _HELP_COLUMNS: Final = 96
 
-_EPILOG: Final = """\
-exit codes: 0 ok · 1 failed · 2 usage or configuration · 3 unreachable, retry · 5 partial result
+SUMMARY: Final = "Ships a machine's logs to where they outlive it."
+COMMANDS: Final = {
+    "check": "tell all that is wrong in a configuration, and on this machine",
+    "bake": "install the shipper into a mounted image root",
+    "run": "ship until SIGTERM, then drain",
+    "status": "tell how the running shipper fares: what is behind, since when, and what to do",
+    "dead-letters": "list what the centre refused for good, or send it again",
+}
+GROUPS: Final = (
+    ("Set up", ("check", "bake")),
+    ("Run", ("run",)),
+    ("Look", ("status", "dead-letters")),
+)
+EPILOG: Final = """\
+exit codes: 0 ok · 1 failed · 2 usage or configuration · 3 unreachable, retry · 5 partial result ·
 7 not found · 130 interrupted
 stdout is data, stderr is narration; --json output carries its schema and version.
 """
@@ -39,7 +52,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    parsed = _build_parser().parse_args(arguments)
+    parsed = build_parser().parse_args(arguments)
     command: Command = parsed.command
     try:
         code = command(parsed)
@@ -64,33 +77,39 @@ def _fail(text: str, code: int) -> int:
     return code
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = _parser(argparse.ArgumentParser, prog="shipper", epilog=_EPILOG)
-    parser.description = "Ships a machine's logs to where they outlive it."
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = _parser(argparse.ArgumentParser, prog="shipper", epilog=EPILOG)
+    parser.description = SUMMARY + "".join(
+        f"\n\n{title}:\n" + "\n".join(f"  {name:<14}{COMMANDS[name]}" for name in names)
+        for title, names in GROUPS
+    )
     parser.add_argument("--version", action="version", version=f"shipper {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    # listed above, in groups, which argparse has not
+    parser.usage = "shipper [-h] [--version] COMMAND ..."
+    commands = parser.add_subparsers(
+        prog="shipper", metavar="COMMAND", required=True, help=argparse.SUPPRESS
+    )
 
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        sub = _parser(commands.add_parser, name, help=text, description=text)
+    def add(name: str, command: Command) -> argparse.ArgumentParser:
+        sub = _parser(commands.add_parser, name, description=COMMANDS[name])
         sub.set_defaults(command=command)
         return sub
 
-    run = add("run", _run, "ship until SIGTERM, then drain")
-    _add_config(run)
-
-    check = add("check", _check, "tell all that is wrong in a configuration, and on this machine")
+    check = add("check", _check)
     _add_config(check)
     _add_json(check)
 
-    status = add("status", _status, "tell how the running shipper fares")
+    _add_bake(add("bake", _bake))
+
+    run = add("run", _run)
+    _add_config(run)
+
+    status = add("status", _status)
     _add_state(status)
     _add_json(status)
 
-    _add_bake(add("bake", _bake, "install the shipper into a mounted image root"))
-
-    letters = add(
-        "dead-letters", _dead_letters, "list what the centre refused for good, or send it again"
-    )
+    letters = add("dead-letters", _dead_letters)
     letters.add_argument(
         "action",
         choices=["list", "redrive"],

@@ -1,11 +1,12 @@
 """The generated pages of the command line: docs/cli.md of `--help`, docs/errors.md of the errors.
 
-In: the commands and the error classes. Out: Markdown. `python -m forensics.cli.reference` writes
-the pages; a test compares them with what is committed.
+In: the commands of both programs, the error classes. Out: Markdown. `python -m
+forensics.cli.reference` writes the pages; a test compares them with what is committed.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,20 @@ def render_cli() -> str:
         parts += [f"## {title}", ""]
         for name in names:
             parts += _command(cli.commands[name], context)
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n".join(parts).rstrip() + "\n\n" + _read_shipper_part()
+
+
+def _read_shipper_part() -> str:
+    """The shipper says of its own command what there is: a process, since it is another program."""
+    done = subprocess.run(
+        [sys.executable, "-m", "shipper.cli_reference"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
 
 
 def _command(command: click.Command, parent: click.Context) -> list[str]:

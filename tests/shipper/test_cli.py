@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from shipper import __version__
-from shipper.cli import main
+from shipper.cli import GROUPS, main
+from shipper.cli_reference import render_reference
 from shipper.wire.state import DeadLetter, format_dead_letter
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,25 @@ def test_help_names_every_command() -> None:
     done = run("--help")
     assert (0, "") == (done.returncode, done.stderr)
     assert [] == [name for name in (*COMMANDS, "exit codes:") if name not in done.stdout]
+
+
+def test_the_help_groups_the_commands() -> None:
+    """Each command stands under what one wants to do, once, and is one that there is."""
+    told = run("--help").stdout
+    grouped = [name for _, names in GROUPS for name in names]
+    assert sorted(grouped) == sorted(COMMANDS)
+    assert all(f"\n{title}:\n" in told for title, _ in GROUPS)
+    assert all(1 == told.count(f"\n  {name:<14}") for name in grouped)
+
+
+def test_the_reference_names_every_command_and_option() -> None:
+    """What `--help` has, docs/cli.md has."""
+    text = render_reference()
+    for command in COMMANDS:
+        section = text.partition(f"## shipper {command}\n")[2].partition("\n## ")[0]
+        options = set(re.findall(r"--[a-z-]+", run(command, "--help").stdout)) - {"--help"}
+        assert options
+        assert [] == [option for option in options if f"`{option}" not in section]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

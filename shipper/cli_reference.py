@@ -1,0 +1,59 @@
+"""The `shipper` command's part of docs/cli.md.
+
+In: the command line's parser. Out: Markdown; the same with every version of Python, whose own help
+texts differ. `python -m shipper.cli_reference` prints it. It must never tell of an option that the
+parser does not have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from shipper.cli import COMMANDS, EPILOG, GROUPS, SUMMARY, build_parser
+
+
+def render_reference() -> str:
+    """Every command, in the order of the help, with what it takes."""
+    parsers = _find_commands(build_parser())
+    parts = [f"# The shipper command\n\n{SUMMARY}\n"]
+    parts += [_render_command(name, parsers[name]) for _, names in GROUPS for name in names]
+    codes, words = " ".join(EPILOG.split()).split(" stdout is ")
+    parts.append(f"\n{codes[0].upper()}{codes[1:]}.\n\nstdout is {words}\n")
+    return "".join(parts)
+
+
+def _find_commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    return next(
+        dict(action.choices)
+        for action in parser._actions  # noqa: SLF001 - argparse lists its arguments nowhere else
+        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 - it has no public name
+    )
+
+
+def _render_command(name: str, parser: argparse.ArgumentParser) -> str:
+    text = COMMANDS[name]
+    head = f"\n## shipper {name}\n\n{text[0].upper()}{text[1:]}.\n\n"
+    return f"{head}| argument | meaning |\n| --- | --- |\n{''.join(_render_rows(parser))}"
+
+
+def _render_rows(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:  # noqa: SLF001 - as above
+        if action.dest == "help":
+            continue
+        meaning = (action.help or "").replace("%(default)s", f"`{action.default}`")
+        if action.choices is not None:
+            shown = " or ".join(f"`{choice}`" for choice in action.choices)
+        elif action.option_strings:
+            value = f" {action.metavar}" if action.metavar else ""
+            shown = ", ".join(f"`{option}{value}`" for option in action.option_strings)
+        else:
+            shown = f"`{action.metavar}`"
+        if action.required and action.option_strings:
+            meaning += "; must be given"
+        yield f"| {shown} | {meaning} |\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_reference())
