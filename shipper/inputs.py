@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shipper.config import Config, TailConfig
+from shipper.narration import narrate
 from shipper.ports import Clock
 from shipper.sources.followed import Followed
+from shipper.sources.notify import Watcher
 from shipper.sources.part import LogPart
 from shipper.sources.rotation import FileId
 from shipper.sources.spool import Spool, SpoolBudget
 from shipper.sources.tail import Tail, TailPorts
 from shipper.sources.watch import Watch
+from shipper.wakeup import Wakeup
 from shipper.wire.framing import Framer
 from shipper.wire.shapes import Shape
 from shipper.wire.state import Checkpoint, Closed, Journal, SourceRow
@@ -34,6 +37,11 @@ if TYPE_CHECKING:  # what most configurations don't use is not loaded
 
 POLL_SECONDS: Final = 0.2
 RESCAN_SECONDS: Final = 1.0
+WATCHED_RESCAN_SECONDS: Final = 5.0
+"""Where the kernel tells of every change, but for what it forgets."""
+WATCHED_POLL_SECONDS: Final = 1.0
+REST_SECONDS: Final = 0.03
+"""Between two looks that writes cause, so that a thousand lines a second are not as many looks."""
 RESCAN_CPU_SHARE: Final = 0.05
 """Thousands of files are looked for less often, rather than at any cost."""
 _SERVER_STOP_SECONDS: Final = 5.0
@@ -51,30 +59,37 @@ class SpoolUse:
 class Inputs:
     """All inputs of one configuration. One thread's; servers have their own."""
 
-    def __init__(
-        self, config: Config, ports: TailPorts, *, since: str, wake: Callable[[], None]
-    ) -> None:
-        """`since`: when the stream began; `wake`: any thread's way to say that something came.
+    def __init__(self, config: Config, ports: TailPorts, *, since: str, wakeup: Wakeup) -> None:
+        """`since`: when the stream began; `wakeup`: what the agent's loop waits for.
 
         Raises:
             StateError: a spool's folder can't be used.
         """
         self._ports = ports
+        self._wakeup = wakeup
         self._clock: Clock = ports.clock
         self._budget = SpoolBudget(config.limits.spool_mib << 20)
         self._spools: list[Spool] = []
         watches = [_watch_files(config, tail) for tail in config.tails]
-        self.forwards = self._make_forwards(config, wake, watches)
-        self._stdin = self._make_stdin(config, wake, watches)
+        self.forwards = self._make_forwards(config, self._tell, watches)
+        self._stdin = self._make_stdin(config, self._tell, watches)
+        self._watcher = Watcher(partial(narrate, "warning"))
         self._tail = Tail(
             watches,
             ports,
             excluded=frozenset((_file_id(config.state_directory),)),
             unpack_folder=str(config.state_directory),
             since=since,
+            watcher=self._watcher,
         )
         self._journal = _make_journal(config, ports)
-        self._poll_at = self._rescan_at = 0.0
+        self._poll_at = self._rescan_at = self._may_rescan_at = self._rest_until = 0.0
+        """When each is due."""
+        self._is_told = False
+        """Whether something may have come: written by any thread."""
+        self._waited_for: set[int] = set()
+        """Descriptors that the wakeup waits for."""
+        self._journal_is_next = False
         self._is_draining = False
         self._is_listening = False
 
@@ -153,21 +168,62 @@ class Inputs:
         if self._journal is not None:
             self._journal.load(journal, checkpoint)
 
+    def wait(self, timeout_seconds: float) -> None:
+        """Return when something came, at a ring of the wakeup, or when the time is over."""
+        rest_seconds = self._rest_until - self._clock.monotonic()
+        if rest_seconds > 0:
+            if self._wakeup.rest(min(rest_seconds, timeout_seconds)):
+                return
+            timeout_seconds -= rest_seconds
+        if not self._is_told and self._wakeup.wait(timeout_seconds):
+            self._is_told = True
+
+    @property
+    def poll_seconds(self) -> float:
+        """How long the loop may wait without being told of anything."""
+        return WATCHED_POLL_SECONDS if self._tail.is_watched else POLL_SECONDS
+
     def look(self) -> None:
         """See what there is to read, where that is due; StateError: new files have to wait."""
         now = self._clock.monotonic()
-        if now < self._poll_at and not self._is_draining:
+        is_due = now >= self._poll_at or self._is_draining
+        if not is_due and (not self._is_told or now < self._rest_until):
             return
-        self._poll_at = now + POLL_SECONDS
+        self._rest_until = now + REST_SECONDS
+        self._is_told = False  # whatever comes from here on is told again
         if self._journal is not None:
             self._journal.look()
-        if now >= self._rescan_at:
-            self._tail.rescan()
-            took_seconds = self._clock.monotonic() - now
-            self._rescan_at = now + max(RESCAN_SECONDS, took_seconds / RESCAN_CPU_SHARE)
-        else:
+        self._wait_for_inputs()
+        if now < self._rescan_at:
             self._tail.poll()
-        self._tail.cut_partials()
+        if now >= self._rescan_at or (self._tail.wants_rescan and now >= self._may_rescan_at):
+            self._rescan(now)
+        if is_due:
+            self._poll_at = now + POLL_SECONDS
+            self._tail.cut_partials()
+
+    def _rescan(self, now: float) -> None:
+        self._tail.rescan()
+        took_seconds = self._clock.monotonic() - now
+        pause_seconds = max(REST_SECONDS, took_seconds / RESCAN_CPU_SHARE)
+        interval = WATCHED_RESCAN_SECONDS if self._tail.is_watched else RESCAN_SECONDS
+        self._may_rescan_at = now + pause_seconds
+        self._rescan_at = now + max(interval, pause_seconds)
+
+    def _wait_for_inputs(self) -> None:
+        """Have the loop wake when files change, or entries come."""
+        inputs = (self._watcher.fileno(), self._journal.file if self._journal else None)
+        wanted = {descriptor for descriptor in inputs if descriptor is not None}
+        for descriptor in self._waited_for - wanted:
+            self._wakeup.remove(descriptor)
+        for descriptor in wanted - self._waited_for:
+            self._wakeup.add(descriptor)
+        self._waited_for = wanted
+
+    def _tell(self) -> None:
+        """Something came; any thread may say so."""
+        self._is_told = True
+        self._wakeup.ring()
 
     def look_now(self) -> None:
         """Have the next `look` find everything."""
@@ -175,13 +231,21 @@ class Inputs:
 
     def look_later(self) -> None:
         """The disk is full: new files wait for a while."""
-        self._rescan_at = self._clock.monotonic() + RESCAN_SECONDS
+        self._rescan_at = self._may_rescan_at = self._clock.monotonic() + RESCAN_SECONDS
 
     def read_parts(self, budget_bytes: int) -> Iterator[LogPart]:
         """Parts of about `budget_bytes` together, in turn from every source that has some."""
-        if self._journal is not None:
-            yield from self._journal.read_parts(budget_bytes)
-        yield from self._tail.read_parts(budget_bytes)
+        if self._journal is None:
+            yield from self._tail.read_parts(budget_bytes)
+            return
+        self._journal_is_next = not self._journal_is_next
+        inputs = (
+            (self._journal, self._tail) if self._journal_is_next else (self._tail, self._journal)
+        )
+        for one in inputs:
+            for part in one.read_parts(budget_bytes):
+                budget_bytes -= part.raw_bytes_total
+                yield part
 
     def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
         """The centre has `part`, `dead_bytes` of it as dead letters."""
@@ -243,7 +307,11 @@ class Inputs:
     def close(self) -> None:
         """Let go of every descriptor."""
         self._stop_listening(0.0)
+        for descriptor in self._waited_for:
+            self._wakeup.remove(descriptor)
+        self._waited_for = set()
         self._tail.close()
+        self._watcher.close()
         if self._journal is not None:
             self._journal.close()
         for spool in self._spools:

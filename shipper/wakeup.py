@@ -7,6 +7,7 @@ miss a ring, be it before the wait, nor block who rings.
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import weakref
 from collections.abc import Iterable
@@ -43,14 +44,24 @@ class Wakeup:
         """Before it is closed."""
         self._selector.unregister(descriptor)
 
+    def rest(self, timeout_seconds: float) -> bool:
+        """Return at a ring or when the time is over, whatever is ready; whether it rang."""
+        has_rung = bool(select.select([self._bell], [], [], max(0.0, timeout_seconds))[0])
+        if has_rung:
+            self._hush()
+        return has_rung
+
     def wait(self, timeout_seconds: float) -> frozenset[int]:
         """Return when something is ready, at a ring, or when the time is over; what is ready."""
         ready = {key.fd for key, _ in self._selector.select(max(0.0, timeout_seconds))}
         if self._bell in ready:
             ready.discard(self._bell)
-            with suppress(BlockingIOError):
-                os.read(self._bell, _READ_BYTES)
+            self._hush()
         return frozenset(ready)
+
+    def _hush(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._bell, _READ_BYTES)
 
 
 def _close(selector: selectors.BaseSelector, descriptors: Iterable[int]) -> None:

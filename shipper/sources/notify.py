@@ -21,6 +21,7 @@ _MODIFY: Final = 0x2
 _ENTRIES: Final = 0x40 | 0x80 | 0x100 | 0x200  # moved from, moved to, created, deleted
 _OVERFLOW: Final = 0x4000
 _IGNORED: Final = 0x8000
+_IS_FOLDER: Final = 0x40000000
 _ONLY_FOLDERS: Final = 0x01000000
 
 _EVENT: Final = struct.Struct("iIII")
@@ -55,6 +56,8 @@ class Changes:
     """Keys of watched files that were written to, or truncated."""
     paths: frozenset[str] = frozenset()
     """What was created, renamed or deleted in a watched folder."""
+    has_folders: bool = False
+    """Whether some of those are folders: who knows what is in them."""
     overflowed: bool = False
     """More happened than the kernel keeps: everything has to be looked at."""
 
@@ -134,7 +137,7 @@ class Watcher:
             return NOTHING
         files: set[int] = set()
         paths: set[str] = set()
-        overflowed = False
+        overflowed = has_folders = False
         for watch, mask, name in self._read_events(self._file):
             overflowed |= bool(mask & _OVERFLOW)
             if watch in self._keys:
@@ -143,12 +146,20 @@ class Watcher:
                 else:
                     files.add(self._keys[watch])
             elif mask & _IGNORED:  # the folder is gone
-                paths |= self._folders.pop(watch, set())
+                gone = self._folders.pop(watch, set())
+                has_folders |= bool(gone)
+                paths |= gone
             elif mask & _ENTRIES:
+                has_folders |= bool(mask & _IS_FOLDER)
                 paths |= {os.path.join(folder, name) for folder in self._folders.get(watch, ())}  # noqa: PTH118 - hot, and text
         if not (files or paths or overflowed):
             return NOTHING
-        return Changes(files=frozenset(files), paths=frozenset(paths), overflowed=overflowed)
+        return Changes(
+            files=frozenset(files),
+            paths=frozenset(paths),
+            has_folders=has_folders,
+            overflowed=overflowed,
+        )
 
     def close(self) -> None:
         """Let go of everything."""

@@ -35,9 +35,12 @@ class Scanner:
         self._patterns = [_compile(pattern) for pattern in patterns]
         self._excluded = excluded
         self._on_error = on_error
+        self.folders: set[str] = set()
+        """Where the last scan looked."""
 
     def scan(self) -> Iterator[tuple[str, os.stat_result]]:
         """Every regular file that a pattern names; one that several name comes several times."""
+        self.folders = set()
         for segments in self._patterns:
             yield from self._walk("/", segments)
 
@@ -45,6 +48,14 @@ class Scanner:
         """Whether a pattern names `path`, whatever is there now."""
         names = path.split("/")[1:]
         return any(_matches(segments, names) for segments in self._patterns)
+
+    def leads_through(self, path: str) -> bool:
+        """Whether a pattern names `path` or something in it, were it a folder or a link to one.
+
+        Not below `**`, which follows no link.
+        """
+        names = path.split("/")[1:]
+        return any(_leads(segments, names) for segments in self._patterns)
 
     def _walk(
         self, folder: str, segments: Sequence[Segment]
@@ -58,6 +69,7 @@ class Scanner:
         elif isinstance(first, str):
             if not rest and self._is_excluded(folder):
                 return
+            self.folders.add(folder)
             yield from self._step(os.path.join(folder, first), rest)  # noqa: PTH118 - hot, and text
         else:
             for entry in self._entries(folder):
@@ -89,6 +101,7 @@ class Scanner:
             with os.scandir(folder) as entries:
                 if self._is_excluded(folder):
                     return []
+                self.folders.add(folder)
                 return sorted(entries, key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -109,6 +122,12 @@ def _matches(segments: Sequence[Segment], names: Sequence[str]) -> bool:
     else:
         is_named = first.fullmatch(names[0]) is not None
     return is_named and _matches(segments[1:], names[1:])
+
+
+def _leads(segments: Sequence[Segment], names: Sequence[str]) -> bool:
+    if len(segments) < len(names) or _ANY_DEPTH in segments[: len(names)]:
+        return _matches(segments, names)
+    return _matches(segments[: len(names)], names)
 
 
 def _file_id(found: os.stat_result) -> FileId:

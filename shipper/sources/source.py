@@ -67,6 +67,8 @@ class Source(Followed):
         """Where reading ends, once the shipper drains."""
 
         self.file: int | None = None
+        self.is_watched = False
+        """Whether the kernel tells of writes to it, while it is open."""
         self.grown_at = 0.0
         """When it last changed (monotonic seconds)."""
         self.missing_at: float | None = None

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from shipper.ports import Clock
 from shipper.sources.followed import SourceNumbers
+from shipper.sources.notify import NOTHING, Watcher
 from shipper.sources.part import LogPart
 from shipper.sources.patterns import Scanner
 from shipper.sources.rotation import FileId, Found, find_path, list_rotated, rotated_from
@@ -92,12 +93,13 @@ class Tail:
         excluded: frozenset[FileId] = frozenset(),
         unpack_folder: str,
         since: str,
+        watcher: Watcher | None = None,
         open_files_limit: int = OPEN_FILES_LIMIT,
     ) -> None:
         """`excluded`: folders that hold no logs, such as the shipper's own state.
 
         `since`: when the stream began. `unpack_folder`: where the rest of a compressed file is kept
-        until it is shipped.
+        until it is shipped. `watcher` is told what to watch, and asked by `poll`.
         """
         self._ports = ports
         self._scanners = [
@@ -114,6 +116,12 @@ class Tail:
         self._unpack_folder = unpack_folder
         self._since_nanos = parse_time(since) - NANOS_PER_SECOND
         self._open_files_limit = open_files_limit
+        self._watcher = watcher
+        self.wants_rescan = False
+        """Whether the kernel told of something that only a rescan finds."""
+        self.is_watched = False
+        """Whether, at the last rescan, the kernel told of every new file and every write."""
+        self._has_spools = any(watch.segments is not None for watch in watches)
         self._sources: dict[int, Source] = {}
         self._by_file: dict[FileId, Source] = {}
         self._ready: dict[int, Source] = {}
@@ -153,6 +161,8 @@ class Tail:
         """Look for new, moved and vanished files."""
         known_unreadable, self._unreadable = self._unreadable, {}
         self._left_out = False
+        self._take_changes()  # all of it is looked at now
+        self.wants_rescan = False
         seen: set[FileId] = set()
         new: list[tuple[Watch, Found]] = []
         for watch, scanner in self._scanners:
@@ -179,17 +189,29 @@ class Tail:
         ]
         self._start(self._missed_successors(new, seen) + new)
         self._close_quiet()
+        self._watch_folders()
+        self.is_watched = self._is_all_watched()
         for path, why in self._unreadable.items():
             if path not in known_unreadable:
                 self._ports.on_gap(Gap(source=None, path=path, start=0, end=0, reason=why))
 
     def poll(self) -> None:
-        """Look at the open files that changed lately."""
+        """Look at the open files that changed, or may have: lately changed, and not watched."""
+        for number in self._take_changes():
+            changed = self._sources.get(number)
+            if changed is not None and changed.file is not None:
+                self._note_stat(changed, os.fstat(changed.file))
+        if not self.is_watched or self._has_spools:
+            self._poll_hot()
+        self._queue_seen()
+
+    def _poll_hot(self) -> None:
         now = self._ports.clock.monotonic()
         for source in self._by_file.values():
-            if source.file is not None and now - source.grown_at < _HOT_SECONDS:
+            # what a spool has written may be read once it is durable, which no watch tells
+            is_told = source.is_watched and (source.watch is None or source.watch.segments is None)
+            if source.file is not None and not is_told and now - source.grown_at < _HOT_SECONDS:
                 self._note_stat(source, os.fstat(source.file))
-        self._queue_seen()
 
     def read_parts(self, budget_bytes: int) -> Iterator[LogPart]:
         """Parts of about `budget_bytes` together, in turn from every source that has some."""
@@ -287,6 +309,50 @@ class Tail:
         """Let go of every descriptor."""
         for source in self._sources.values():
             source.close()
+
+    # ---- being told
+
+    def _take_changes(self) -> frozenset[int]:
+        """The files that were written to; notes whether a rescan is wanted."""
+        changes = NOTHING if self._watcher is None else self._watcher.drain()
+        self.wants_rescan |= (
+            changes.overflowed or changes.has_folders or any(map(self._concerns, changes.paths))
+        )
+        return changes.files
+
+    def _concerns(self, path: str) -> bool:
+        return path in self._last_at_path or any(
+            scanner.leads_through(path) for _, scanner in self._scanners
+        )
+
+    def _is_all_watched(self) -> bool:
+        """What was renamed long ago may be closed: it is not written to."""
+        return (
+            self._watcher is not None
+            and self._watcher.is_complete
+            and not self._left_out
+            and all(
+                source.is_watched or source.missing_at is not None
+                for source in self._by_file.values()
+            )
+        )
+
+    def _watch_folders(self) -> None:
+        if self._watcher is None:
+            return
+        folders = set().union(*(scanner.folders for _, scanner in self._scanners))
+        # what came into a new one before it was watched is found by the next rescan
+        self.wants_rescan |= self._watcher.watch_folders(folders)
+
+    def _watch_file(self, source: Source) -> None:
+        if self._watcher is not None and source.file is not None:
+            source.is_watched = self._watcher.watch_file(source.number, source.file)
+
+    def _close_file(self, source: Source) -> None:
+        if self._watcher is not None and source.is_watched:
+            self._watcher.forget_file(source.number)
+            source.is_watched = False
+        source.close()
 
     # ---- finding
 
@@ -394,6 +460,7 @@ class Tail:
             self._add(source)
             source.path = file.path
             source.file = descriptor
+            self._watch_file(source)
             source.note_stat(file.stat)
             if self._draining:
                 source.until = source.size
@@ -472,6 +539,7 @@ class Tail:
                 if not self._make_room(1):
                     return None  # the next rescan tries again
                 source.open()
+                self._watch_file(source)
             self._renew_day(source)
             framed = source.read()
         except ReplacedError as error:
@@ -561,7 +629,7 @@ class Tail:
             ]
             idle.sort(key=lambda source: source.grown_at)
             for source in idle[: wanted - room]:
-                source.close()
+                self._close_file(source)
                 room += 1
         self._left_out |= room < wanted
         return min(room, wanted)
@@ -579,7 +647,7 @@ class Tail:
             if is_deleted and quiet >= DELETED_QUIET_SECONDS:
                 self._end(source)
             elif not is_deleted and quiet >= RENAMED_QUIET_SECONDS:
-                source.close()
+                self._close_file(source)
 
     def _end_vanished(self, source: Source) -> None:
         """It was deleted while no descriptor held it."""
@@ -676,6 +744,6 @@ class Tail:
 
     def _end(self, source: Source) -> None:
         source.ended = True
-        source.close()
+        self._close_file(source)
         self._by_file.pop(source.file_id, None)
         self._ready.pop(source.number, None)

@@ -74,6 +74,18 @@ def test_descriptors_are_told_apart_from_the_bell(pipe: tuple[int, int]) -> None
     assert frozenset() == wakeup.wait(0.0)
 
 
+def test_a_rest_is_ended_by_a_ring_alone(pipe: tuple[int, int]) -> None:
+    """Who was woken just now by one line does not look at each of the next ones."""
+    reading, writing = pipe
+    wakeup = Wakeup()
+    wakeup.add(reading)
+    os.write(writing, b"x")
+    assert not wakeup.rest(0.01)
+    wakeup.ring()
+    assert wakeup.rest(LONG_SECONDS)
+    assert not wakeup.rest(0.0)
+
+
 def test_ringing_never_blocks() -> None:
     """However long nobody listens."""
     wakeup = Wakeup()
