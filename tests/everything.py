@@ -1,4 +1,4 @@
-"""A pytest plugin: the node's tests on one worker, what is left out told, nothing skipped by `ALL=1`."""
+"""A pytest plugin: the node's tests on one worker; what is left out is told; none is skipped."""
 
 from __future__ import annotations
 

@@ -27,6 +27,9 @@ _BIN8, _EXT8, _FLOAT_32, _FLOAT_64, _UINT8 = 0xC4, 0xC7, 0xCA, 0xCB, 0xCC
 _FIXEXT1, _STR8, _ARRAY16, _MAP16, _NEGATIVE = 0xD4, 0xD9, 0xDC, 0xDE, 0xE0
 _FIXMAP, _FIXARRAY, _FIXSTR = 0x80, 0x90, 0xA0
 _FIXSTR_LIMIT: Final = 32
+_FIXSTR_BODY: Final = _FIXSTR - 1
+"""A short text ends its first byte, less this, after where it begins."""
+_FIXSTR_BODY_MIN: Final = 1
 
 
 class MsgpackError(ValueError):
@@ -227,11 +230,7 @@ def _read_typed(data: bytes, at: int, first: int, depth: int, left: list[int]) -
 def _read_text(data: bytes, at: int, end: int) -> tuple[str | bytes, int]:
     if end > len(data):
         raise IncompleteError("a text is cut")
-    raw = data[at:end]
-    try:
-        return raw.decode(), end
-    except UnicodeDecodeError:
-        return raw, end
+    return _to_text(data[at:end]), end
 
 
 def _read_array(
@@ -248,16 +247,39 @@ def _read_array(
 def _read_map(
     data: bytes, at: int, size: int, depth: int, left: list[int]
 ) -> tuple[dict[str | bytes, Any], int]:
+    """A map; short texts, which most keys and many values are, are read here and not by a call."""
     _enter(2 * size, depth, left)
+    limit = len(data)
     values: dict[str | bytes, Any] = {}
     for _ in range(size):
-        key, at = _read(data, at, 1, left)
-        if not isinstance(key, str | bytes):
-            raise DamagedError("a map's key is neither text nor bytes")
-        values[key], at = _read(data, at, depth - 1, left)
+        end = at + data[at] - _FIXSTR_BODY
+        if _FIXSTR_BODY_MIN <= end - at <= _FIXSTR_LIMIT and end <= limit:
+            key = _to_text(data[at + 1 : end])
+        else:
+            key, end = _read(data, at, 1, left)
+            if not isinstance(key, str | bytes):
+                raise DamagedError("a map's key is neither text nor bytes")
+        first = data[end]
+        if first == _STR8:
+            at = end + 2 + data[end + 1]
+            if at > limit:
+                raise IncompleteError("a text is cut")
+            values[key] = _to_text(data[end + 2 : at])
+        elif first < _FIXMAP:
+            at = end + 1
+            values[key] = first
+        else:
+            values[key], at = _read(data, end, depth - 1, left)
     if len(values) < size:
         raise DamagedError("a map has a key twice")
     return values, at
+
+
+def _to_text(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _enter(size: int, depth: int, left: list[int]) -> None:

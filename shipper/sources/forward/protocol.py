@@ -47,6 +47,10 @@ _CHUNK_LIMIT_BYTES: Final = 1 << 10
 _KEY_BYTES: Final = 16
 _BUILDERS_LIMIT: Final = 64
 _NIL: Final = 0xC0
+_FIXSTR: Final = 0xA0
+_THREE_VALUES: Final = 0x93
+_TIME_HEADS: Final = b"\xd7\xce"
+"""What a time begins with: EventTime, or seconds."""
 _LOGS_SIGNAL: Final = 0
 _SIGNALS: Final = {1: "metrics", 2: "traces"}
 _BROKEN: Final = object()
@@ -184,6 +188,18 @@ class Session:
         """Take the value at `at`; where the next one begins. IncompleteError: nothing was taken."""
         if data[at] == _NIL:
             return at + 1  # a heartbeat
+        if self.is_admitted and _is_plain(data, at):
+            try:
+                (tag, time, record), end = decode(data, at)
+            except DamagedError:
+                pass  # whole on the wire, and kept below
+            else:
+                builder = self._builder(tag)
+                line = _build(builder, time, record, now_nanos) or builder.build_opaque(
+                    data[at:end], now_nanos
+                )
+                step.deliveries.append(Delivery((line,)))
+                return end
         frame = read_frame(data, at)
         if not self.is_admitted:
             return self._take_ping(data, at, step)
@@ -365,6 +381,19 @@ class Session:
         digest.update(content)
         ack = json.dumps({"ack": chunk}).encode() if is_json else encode({"ack": chunk})
         step.deliveries.append(Delivery(lines, digest.digest()[:_KEY_BYTES], ack))
+
+
+def _is_plain(data: bytes, at: int) -> bool:
+    """Whether tag, time and record begin here, without options: nearly all that loggers send."""
+    try:
+        return (
+            data[at] == _THREE_VALUES
+            and _FIXSTR <= data[at + 1] < _NIL
+            and data[at + 2 + data[at + 1] - _FIXSTR] in _TIME_HEADS
+            and data[at + 2 : at + 2 + data[at + 1] - _FIXSTR].isascii()
+        )
+    except IndexError:
+        raise IncompleteError("a message is cut") from None
 
 
 def _is_utf8(text: str) -> bool:
