@@ -182,9 +182,9 @@ class BulkServer:
 
     def store(self, body: bytes) -> list[dict[str, Any]]:
         """Carry out a bulk body; the items of the answer."""
-        lines = body.split(b"\n")
-        if lines.pop() != b"":
+        if not body.endswith(b"\n"):
             raise ValueError("a bulk body must end with a newline")
+        lines = [line for line in body.split(b"\n") if line]  # empty ones are passed over
         answers = []
         for action_line, document_line in zip(lines[::2], lines[1::2], strict=True):
             ((action, place),) = json.loads(action_line).items()

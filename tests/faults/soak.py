@@ -1,7 +1,7 @@
 """`make soak`: plans by seed against the real shipper, hour after hour.
 
-In: hours, a seed, how many machines at once. Out: a line a minute, a table at the end, exit 1 on the
-first wrong account; its plan is printed so that it can be run again.
+In: hours, a seed, how many machines at once. Out: a line a minute, a table at the end, exit 1 at
+the first wrong account; its plan is printed so that it can be run again.
 """
 
 from __future__ import annotations
