@@ -12,6 +12,7 @@ import unicodedata
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ from forensics.ledger.lifecycle import to_document
 from forensics.ledger.model import LifecycleEvent
 from forensics.store.documents import split_words
 from shipper.birth import read_birth_facts
+from shipper.wire import journal_entries
 from shipper.wire.builder import RecordBuilder
+from shipper.wire.formats import container_fields, find_shape
 from shipper.wire.framing import frame
 from shipper.wire.record import IDENTITY_FIELDS, Identity, build_document, index_name
 from shipper.wire.records import Records
@@ -64,6 +67,55 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+WRAPPED = (
+    (
+        "docker",
+        f"/var/lib/docker/containers/{'c' * 64}/{'c' * 64}-json.log",
+        b'{"log":"{\\"user\\":{\\"id\\":7}}\\n","stream":"stdout","time":"2026-01-03T12:00:00Z"}\n',
+    ),
+    (
+        "cri",
+        "/var/log/pods/shop_web-1_0f3a/app/0.log",
+        b"2026-01-03T12:00:00.000000001Z stderr F key=***\n",
+    ),
+    (
+        "forward",
+        "forward:unix:///run/afterimage/forward.sock",
+        b'{"time":"2026-01-03T12:00:00.000000001Z","tag":"shop","peer":{"pid":1,"uid":0,"gid":0},'
+        b'"record":{"message":"paid","log.level":"info","deep":%b}}\n'
+        % (b'{"a":' * 40 + b"1" + b"}" * 40),
+    ),
+    (
+        "journald",
+        "journald",
+        journal_entries.build_line(
+            (
+                *(b"MESSAGE=ready", b"PRIORITY=6", b"SYSLOG_FACILITY=3", b"_PID=1", b"TID=2"),
+                *(b"SYSLOG_IDENTIFIER=shop", b"SYSLOG_PID=1", b"_COMM=shop", b"_EXE=/shop"),
+                *(b"_CMDLINE=/shop -v", b"_UID=0", b"_GID=0", b"_SYSTEMD_UNIT=shop.service"),
+                *(b"CONTAINER_NAME=web", b"CONTAINER_ID_FULL=c0ffee", b"ODD=\xff"),
+            ),
+            cursor="s=0;i=5", sequence=5, realtime_micros=1_767_441_600_000_000,
+        ),
+    ),
+)  # fmt: skip
+"""Kind, path or name, and a line of each kind of source that wraps words."""
+
+
+def built_wrapped(source: int, wrapped: tuple[str, str, bytes]) -> bytes:
+    """The item of such a line, some of it masked."""
+    kind, path, line = wrapped
+    shape = find_shape(kind)
+    assert shape is not None
+    builder = RecordBuilder(
+        identity=IDENTITY, stream=STREAM, source=source, path=path,
+        index=index_name("logs", parse_time(AT)), shape=shape,
+        source_fields=container_fields(kind, path),
+    )  # fmt: skip
+    records = Records(data=line, start=0, lengths=[len(line)], masked={0: [(0, 1)]})
+    return builder.build(records, parse_time(AT)).body
+
+
 def built_items(family: str) -> bytes:
     """One `_bulk` item of every kind of document of that family, each with every field it can."""
     if family == "logs":
@@ -75,7 +127,8 @@ def built_items(family: str) -> bytes:
             index=index_name("logs", parse_time(AT)),
         )
         lines = frame(b"2026-01-03 12:00:00 ERROR failed\n\xff not UTF-8\nquiet\n")
-        return builder.build(Records.of(lines, 0), parse_time(AT)).body
+        plain = builder.build(Records.of(lines, 0), parse_time(AT)).body
+        return plain + b"".join(starmap(built_wrapped, enumerate(WRAPPED, start=2)))
     if family == "lifecycle":
         event = LifecycleEvent(
             at=AT, instance_id="i-0a", action="snapshot", message="taken", origin="quarantine",
@@ -143,7 +196,8 @@ def test_every_field_that_is_built_is_in_the_table_with_its_type(family: str) ->
     for document in documents:
         for name, value in document.items():
             assert name in types, f"{name} of {family} is not in dashboards/fields.toml"
-            assert type(value) in JSON_TYPES[types[name]], f"{name}: {value!r} as {types[name]}"
+            for one in value if name == "afterimage.masked" else [value]:
+                assert type(one) in JSON_TYPES[types[name]], f"{name}: {one!r} as {types[name]}"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
