@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random as random_numbers
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from shipper.deliver.pacing import (
     LEAST_BODY_BYTES,
     LINGER_LEAST_SECONDS,
     LINGER_MOST_SECONDS,
+    RECONNECT_SECONDS,
     RETRY_AFTER_CAP_SECONDS,
     Limits,
     backoff_seconds,
@@ -34,6 +38,21 @@ def test_shippers_that_were_told_the_same_time_do_not_come_back_in_step() -> Non
     waits = {backoff_seconds(1, n / 1000, retry_after_seconds=10.0) for n in range(1000)}
     assert (10.0, 1000) == (min(waits), len(waits))
     assert max(waits) > 14.9
+
+
+def test_a_thousand_shippers_do_not_come_back_in_one_second() -> None:
+    """A centre that was away for an hour is asked some forty times a second, not a thousand."""
+    draw = random_numbers.Random(3)
+    tries: Counter[int] = Counter()
+    for _ in range(1000):
+        at = 0.0
+        failures = 0
+        while at < 3600:
+            failures += 1
+            at += backoff_seconds(failures, draw.random(), first=RECONNECT_SECONDS)
+            tries[int(at)] += 1
+    assert max(tries[second] for second in range(3000, 3600)) < 80
+    assert max(tries[second] for second in range(1, 3600)) < 1000
 
 
 def test_a_shipper_that_drains_waits_for_no_retry_after() -> None:
