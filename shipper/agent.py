@@ -235,6 +235,7 @@ class Agent:
                     kind=source.rows[0].kind,
                     name=source.rows[0].name,
                     counters=source.counters,
+                    pending_since=_show_time(source.pending_since_nanos),
                 )
                 for source in self._inputs.sources
             ),
@@ -572,6 +573,10 @@ class Agent:
 
     def _now(self) -> str:
         return format_time(self._clock.now_nanos())
+
+
+def _show_time(nanos: int) -> str:
+    return format_time(nanos) if nanos else ""
 
 
 def _ends(source: Followed) -> dict[str, int]:

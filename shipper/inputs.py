@@ -235,6 +235,13 @@ class Inputs:
 
     def read_parts(self, budget_bytes: int) -> Iterator[LogPart]:
         """Parts of about `budget_bytes` together, in turn from every source that has some."""
+        for part in self._read_parts(budget_bytes):
+            source = self._find(part.source)
+            if source is not None:
+                source.note_read(part)
+            yield part
+
+    def _read_parts(self, budget_bytes: int) -> Iterator[LogPart]:
         if self._journal is None:
             yield from self._tail.read_parts(budget_bytes)
             return

@@ -42,6 +42,8 @@ class Followed(abc.ABC):
         )
         self.published_rows = progress.published_rows
         self.unpublished_gaps = 0
+        self._under_way: dict[int, int] = {}
+        """When each part that is not acknowledged was read, by its start."""
         self.ended = False
         """Nothing more will be read from it."""
         self.error = ""
@@ -88,8 +90,18 @@ class Followed(abc.ABC):
             and not self.unpublished_gaps
         )
 
+    @property
+    def pending_since_nanos(self) -> int:
+        """When the oldest of what is on its way was read; 0: nothing is."""
+        return next(iter(self._under_way.values()), 0)
+
+    def note_read(self, part: LogPart) -> None:
+        """A part goes on its way; parts of one source are read in their order."""
+        self._under_way[part.start] = part.read_at_nanos
+
     def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
         """The centre has `part`, `dead_bytes` of it as dead letters."""
+        self._under_way.pop(part.start, None)
         self.acks.add(
             part.start,
             part.end,

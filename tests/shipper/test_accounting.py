@@ -45,6 +45,8 @@ def look(state: Path) -> dict[str, Any] | None:
     for source in found["sources"]:
         check_counters(source["counters"])
         assert 0 <= source["acked"] <= source["read"]
+        assert bool(source["pending_since"]) == bool(source["counters"]["pending_bytes"])
+        assert source["pending_since"] <= found["at"]
     for name in PARTS:  # nothing is closed here, so the total is the sources' sum
         total = sum(source["counters"][f"{name}_bytes"] for source in found["sources"])
         assert found["counters"][f"{name}_bytes"] == total
