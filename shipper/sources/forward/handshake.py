@@ -1,7 +1,8 @@
 """The handshake of the Forward protocol: both sides prove that they know the shared key.
 
-In: the client's PING. Out: the server's HELO and PONG. Pure; nonce and salt come from outside. It
-must never send the key, and never compare digests in a time that tells where they differ.
+In: the key's file; the client's PING. Out: the server's HELO and PONG; nonce and salt come from
+outside. It must never send the key, and never compare digests in a time that tells where they
+differ.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from shipper.errors import ConfigError
 from shipper.sources.forward.msgpack import encode
 
 _PING_VALUES = 6
@@ -22,6 +25,21 @@ class Answer(NamedTuple):
     pong: bytes
     refusal: str
     """Why the client is not let in; empty: it is."""
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file, without white space around it; ConfigError: there is none."""
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"the shared key {path} can't be read", why=error.strerror or str(error)
+        ) from error
+    if not key:
+        raise ConfigError(
+            f"the shared key {path} is empty", next_step="write the clients' key into it"
+        )
+    return key
 
 
 def build_helo(nonce: bytes) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,15 @@ from shipper.sources.forward.compressed import (
     TooLargeError,
     decompress,
 )
+from shipper.sources.forward.entries import (
+    BROKEN,
+    build_entry,
+    build_line,
+    decode_or_skip,
+    is_plain,
+    is_utf8,
+    packed_lines,
+)
 from shipper.sources.forward.events import LineBuilder, Peer
 from shipper.sources.forward.handshake import answer_ping, build_helo
 from shipper.sources.forward.json_values import JsonError, JsonSplitter
@@ -28,7 +37,6 @@ from shipper.sources.forward.msgpack import (
     DamagedError,
     Frame,
     IncompleteError,
-    MsgpackError,
     Scanner,
     decode,
     encode,
@@ -47,13 +55,8 @@ _CHUNK_LIMIT_BYTES: Final = 1 << 10
 _KEY_BYTES: Final = 16
 _BUILDERS_LIMIT: Final = 64
 _NIL: Final = 0xC0
-_FIXSTR: Final = 0xA0
-_THREE_VALUES: Final = 0x93
-_TIME_HEADS: Final = b"\xd7\xce"
-"""What a time begins with: EventTime, or seconds."""
 _LOGS_SIGNAL: Final = 0
 _SIGNALS: Final = {1: "metrics", 2: "traces"}
-_BROKEN: Final = object()
 
 
 class Delivery(NamedTuple):
@@ -188,14 +191,14 @@ class Session:
         """Take the value at `at`; where the next one begins. IncompleteError: nothing was taken."""
         if data[at] == _NIL:
             return at + 1  # a heartbeat
-        if self.is_admitted and _is_plain(data, at):
+        if self.is_admitted and is_plain(data, at):
             try:
                 (tag, time, record), end = decode(data, at)
             except DamagedError:
                 pass  # whole on the wire, and kept below
             else:
                 builder = self._builder(tag)
-                line = _build(builder, time, record, now_nanos) or builder.build_opaque(
+                line = build_line(builder, time, record, now_nanos) or builder.build_opaque(
                     data[at:end], now_nanos
                 )
                 step.deliveries.append(Delivery((line,)))
@@ -226,7 +229,7 @@ class Session:
     def _take_message(
         self, data: bytes, start: int, frame: Frame, step: Step, now_nanos: int
     ) -> int:
-        tag, at = _decode_or_skip(data, frame.body) if frame.size else (_BROKEN, frame.body)
+        tag, at = decode_or_skip(data, frame.body) if frame.size else (BROKEN, frame.body)
         if frame.size < 2 or not isinstance(tag, str):  # noqa: PLR2004 - a tag and something
             end = find_end(data, start)
             line = LineBuilder("", self._peer).build_opaque(data[start:end], now_nanos)
@@ -256,14 +259,14 @@ class Session:
         self, data: bytes, start: int, at: int, size: int, tag: str, step: Step, now_nanos: int
     ) -> int:
         """A message that is one event: tag, time, record, options."""
-        time, record_at = _decode_or_skip(data, at)
-        record: Any = _BROKEN
+        time, record_at = decode_or_skip(data, at)
+        record: Any = BROKEN
         end = record_at
         if size > 2:  # noqa: PLR2004 - more than tag and time
-            record, end = _decode_or_skip(data, record_at)
+            record, end = decode_or_skip(data, record_at)
         options, after = self._read_options(data, end, size - 3)
         builder = self._builder(tag)
-        line = _build(builder, time, record, now_nanos) or builder.build_opaque(
+        line = build_line(builder, time, record, now_nanos) or builder.build_opaque(
             data[start:end], now_nanos
         )
         self._deliver(step, tag, (line,), data[at:end], options)
@@ -285,8 +288,8 @@ class Session:
         at = frame.body
         for _ in range(frame.size):
             start = at
-            entry, at = _decode_or_skip(data, at)
-            line = _build_entry(builder, entry, now_nanos)
+            entry, at = decode_or_skip(data, at)
+            line = build_entry(builder, entry, now_nanos)
             lines.append(line or builder.build_opaque(data[start:at], now_nanos))
         return lines, at
 
@@ -298,7 +301,7 @@ class Session:
             plain = decompress(payload, self._options.unpacked_limit_bytes)
         except CompressedError:
             return [builder.build_opaque(payload, now_nanos)], payload
-        return list(_packed_lines(builder, plain, now_nanos)), plain
+        return list(packed_lines(builder, plain, now_nanos)), plain
 
     # ---- JSON
 
@@ -321,19 +324,19 @@ class Session:
     def _take_json_message(self, message: Any, raw: bytes, step: Step, now_nanos: int) -> None:
         rest: list[Any] = []
         match message:
-            case [str(tag), *_] if not _is_utf8(tag):
+            case [str(tag), *_] if not is_utf8(tag):
                 tag = ""
                 lines = [self._builder("").build_opaque(raw, now_nanos)]
             case [str(tag), [*entries], *rest]:
                 builder = self._builder(tag)
                 lines = [
-                    _build_entry(builder, entry, now_nanos)
+                    build_entry(builder, entry, now_nanos)
                     or builder.build_opaque(json.dumps(entry).encode(), now_nanos)
                     for entry in entries
                 ]
             case [str(tag), time, dict(record), *rest]:
                 builder = self._builder(tag)
-                line = _build(builder, time, record, now_nanos)
+                line = build_line(builder, time, record, now_nanos)
                 lines = [line or builder.build_opaque(raw, now_nanos)]
             case _:
                 tag = ""
@@ -381,70 +384,3 @@ class Session:
         digest.update(content)
         ack = json.dumps({"ack": chunk}).encode() if is_json else encode({"ack": chunk})
         step.deliveries.append(Delivery(lines, digest.digest()[:_KEY_BYTES], ack))
-
-
-def _is_plain(data: bytes, at: int) -> bool:
-    """Whether tag, time and record begin here, without options: nearly all that loggers send."""
-    try:
-        return (
-            data[at] == _THREE_VALUES
-            and _FIXSTR <= data[at + 1] < _NIL
-            and data[at + 2 + data[at + 1] - _FIXSTR] in _TIME_HEADS
-            and data[at + 2 : at + 2 + data[at + 1] - _FIXSTR].isascii()
-        )
-    except IndexError:
-        raise IncompleteError("a message is cut") from None
-
-
-def _is_utf8(text: str) -> bool:
-    """JSON may name half of a surrogate pair, which is no character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _decode_or_skip(data: bytes, at: int) -> tuple[Any, int]:
-    """A value, or `_BROKEN` where it can't be built, and where it ends."""
-    try:
-        return decode(data, at)
-    except DamagedError:
-        return _BROKEN, find_end(data, at)
-
-
-def _packed_lines(builder: LineBuilder, payload: bytes, now_nanos: int) -> Iterator[bytes]:
-    """The lines of entries that follow each other; what is none keeps its bytes."""
-    at = 0
-    while at < len(payload):
-        start = at
-        try:
-            entry, at = _decode_or_skip(payload, at)
-        except MsgpackError:
-            entry, at = _BROKEN, len(payload)
-        line = _build_entry(builder, entry, now_nanos)
-        yield line or builder.build_opaque(payload[start:at], now_nanos)
-
-
-def _build_entry(builder: LineBuilder, entry: Any, now_nanos: int) -> bytes | None:
-    """The line of `[time, record]` or `[[time, metadata], record]`; None: it is neither."""
-    if not isinstance(entry, list) or len(entry) < 2:  # noqa: PLR2004 - time and record
-        return None
-    time, record, *_ = entry
-    metadata = None
-    if isinstance(time, list):
-        if len(time) != 2:  # noqa: PLR2004 - time and metadata
-            return None
-        time, metadata = time
-    return _build(builder, time, record, now_nanos, metadata)
-
-
-def _build(
-    builder: LineBuilder, time: Any, record: Any, now_nanos: int, metadata: Any = None
-) -> bytes | None:
-    if not isinstance(record, dict) or time is _BROKEN:
-        return None
-    try:
-        return builder.build(time, record, metadata, now_nanos)
-    except ValueError:
-        return None

@@ -13,18 +13,25 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shipper.clock import SystemClock
 from shipper.config import ForwardConfig
-from shipper.errors import ConfigError, StateError
+from shipper.errors import StateError
 from shipper.narration import narrate
 from shipper.ports import Clock
+from shipper.sources.forward.batch import Batch
 from shipper.sources.forward.connection import Connection
-from shipper.sources.forward.protocol import Delivery, SessionOptions, Step
-from shipper.sources.forward.sockets import Listener, open_listener
-from shipper.sources.spool import Chunk, Spool, SpoolFullError
+from shipper.sources.forward.handshake import read_key
+from shipper.sources.forward.protocol import SessionOptions, Step
+from shipper.sources.forward.sockets import (
+    Listener,
+    answer_heartbeats,
+    open_listener,
+    shut,
+)
+from shipper.sources.spool import Spool, SpoolFullError
 
 CONNECTIONS_LIMIT: Final = 256
 
@@ -55,17 +62,6 @@ class ForwardCounters:
     """Messages that ended in their middle: the client has to send them again."""
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What is read and not yet durable."""
-
-    lines: list[bytes] = field(default_factory=list)
-    chunks: list[Chunk] = field(default_factory=list)
-    keys: set[bytes] = field(default_factory=set)
-    replies: list[tuple[Connection, bytes]] = field(default_factory=list)
-    duplicates: int = 0
-
-
 class ForwardServer:
     """One `[[sources.forward]]`."""
 
@@ -94,7 +90,7 @@ class ForwardServer:
         self._large: Connection | None = None
         self._accepts_at = 0.0
         self._waiting: deque[Connection] = deque()
-        self._batch = _Batch()
+        self._batch = Batch()
         self._is_blocked = False
         self._stop = threading.Event()
         self._stop_at = 0.0
@@ -112,7 +108,8 @@ class ForwardServer:
         Raises:
             ConfigError: it can't listen there, or the key can't be read.
         """
-        key = self._read_key()
+        path = self._config.shared_key_file
+        key = b"" if path is None else read_key(path)
         self._options = replace(self._options, shared_key=key)
         self._listener = open_listener(self._config.listen)
         self._watch_listener()
@@ -168,7 +165,7 @@ class ForwardServer:
                 case "accept":
                     self._accept()
                 case "heartbeat":
-                    _answer_heartbeat(key.fileobj)
+                    self._answer_heartbeats()
                 case "wake":
                     pass
                 case connection:
@@ -199,7 +196,7 @@ class ForwardServer:
 
     def _take(self, connection: Connection, step: Step) -> None:
         for delivery in step.deliveries:
-            self._take_delivery(connection, delivery)
+            self._batch.add(connection, delivery, self._spool.is_known)
         self._batch.replies += ((connection, reply) for reply in step.replies)
         if not step.refusals:
             return
@@ -209,18 +206,6 @@ class ForwardServer:
         if not connection.has_narrated:
             connection.has_narrated = True
             narrate("warning", f"Forward at {self.address}: {step.refusals[0]}")
-
-    def _take_delivery(self, connection: Connection, delivery: Delivery) -> None:
-        batch = self._batch
-        if delivery.ack:
-            batch.replies.append((connection, delivery.ack))
-        if delivery.key:
-            if delivery.key in batch.keys or self._spool.is_known(delivery.key):
-                batch.duplicates += 1
-                return
-            batch.keys.add(delivery.key)
-            batch.chunks.append(Chunk(delivery.key, len(batch.lines), len(delivery.lines)))
-        batch.lines += delivery.lines
 
     # ---- committing
 
@@ -237,7 +222,7 @@ class ForwardServer:
                 self._block(str(error))
                 return
             self._on_append()
-        self._batch = _Batch()
+        self._batch = Batch()
         self._counters = replace(
             self._counters,
             events=self._counters.events + len(batch.lines),
@@ -270,6 +255,10 @@ class ForwardServer:
                 self._watch(connection)
 
     # ---- connections
+
+    def _answer_heartbeats(self) -> None:
+        if self._listener is not None and self._listener.datagrams is not None:
+            answer_heartbeats(self._listener.datagrams)
 
     def _accept(self) -> None:
         if self._listener is None:
@@ -374,9 +363,7 @@ class ForwardServer:
         self._connections_limit = 1 << 30
         self._accept()
         for connection in self._connections:
-            if connection.socket.family == socket.AF_UNIX:
-                # a client that writes from now on hears it, and keeps what it has
-                _shut(connection.socket)
+            shut(connection.socket)
         while self._clock.monotonic() < self._stop_at:
             before = self._counters.bytes_received
             for connection in self._readable():
@@ -404,39 +391,3 @@ class ForwardServer:
     def _sleep(self, seconds: float) -> None:
         self._selector.select(0)
         threading.Event().wait(seconds)
-
-    def _read_key(self) -> bytes:
-        path = self._config.shared_key_file
-        if path is None:
-            return b""
-        try:
-            key = path.read_bytes().strip()
-        except OSError as error:
-            raise ConfigError(
-                f"the shared key {path} can't be read", why=error.strerror or str(error)
-            ) from error
-        if not key:
-            raise ConfigError(
-                f"the shared key {path} is empty", next_step="write the clients' key into it"
-            )
-        return key
-
-
-def _answer_heartbeat(sock: object) -> None:
-    """A datagram of one zero byte gets one back; nothing else gets anything."""
-    if not isinstance(sock, socket.socket):
-        return
-    try:
-        while True:
-            data, sender = sock.recvfrom(16)
-            if data == b"\0":
-                sock.sendto(b"\0", sender)
-    except OSError:
-        return
-
-
-def _shut(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RD)
-    except OSError:
-        return

@@ -22,6 +22,7 @@ from shipper.sources.forward.events import Peer
 _UNIX: Final = "unix://"
 _SOCKET_MODE: Final = 0o660
 _FOLDER_MODE: Final = 0o755
+_HEARTBEAT_BYTES: Final = 16
 _BACKLOG: Final = 512
 _PROBE_SECONDS: Final = 1.0
 _CREDENTIALS: Final = struct.Struct("3i")
@@ -155,3 +156,24 @@ def _open_udp(family: int, bound: object, address: str) -> socket.socket | None:
         narrate("warning", f"no UDP heartbeats are answered beside {address}: {error}")
         return None
     return server
+
+
+def answer_heartbeats(sock: socket.socket) -> None:
+    """A datagram of one zero byte gets one back; nothing else gets anything."""
+    try:
+        while True:
+            data, sender = sock.recvfrom(_HEARTBEAT_BYTES)
+            if data == b"\0":
+                sock.sendto(b"\0", sender)
+    except OSError:
+        return
+
+
+def shut(sock: socket.socket) -> None:
+    """Read no more than what is there: a client on this machine that writes on hears of it."""
+    if sock.family != socket.AF_UNIX:
+        return
+    try:
+        sock.shutdown(socket.SHUT_RD)
+    except OSError:
+        return
