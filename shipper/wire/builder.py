@@ -145,7 +145,7 @@ class RecordBuilder:
             offsets,
             [',"log.length":'] * count,
             lengths,
-            self._tail_column(lines, texts, times.words_at),
+            self._tail_column(lines, texts, times),
         ]
         if any([line[0] == _BRACE for line in lines]):  # noqa: C419 - a list is faster
             columns.insert(-1, [_structured(line) for line in lines])
@@ -155,15 +155,17 @@ class RecordBuilder:
         return Built("".join(pieces).encode(BYTES_AS_TEXT), count)
 
     def _tail_column(
-        self, lines: Sequence[bytes], texts: Sequence[str], words_at: int
+        self, lines: Sequence[bytes], texts: Sequence[str], times: TimeColumn
     ) -> list[str]:
         """What closes each item: its level, and what all items share."""
-        tails = self._tails
+        tails, words_at = self._tails, times.words_at
         if not words_at:
             return [tails[find_level(line)] for line in lines]
         known = self._tail_of_words
         end = words_at + _LEVEL_CHARACTERS
         column = [known.get(text[words_at:end], "") for text in texts]
+        for place in times.others:
+            column[place] = tails[find_level(lines[place])]
         if "" in column:
             for place, tail in enumerate(column):
                 if not tail:

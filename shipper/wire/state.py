@@ -63,7 +63,7 @@ class SourceRow:
     """What the bytes are: `file`, `docker`, `cri` (of a followed file), `forward`, `stdin` (of a
     spool segment), `journald` (its offsets are sequence numbers, not bytes)."""
     is_copy: bool = False
-    """Whether the file was truncated, and the rest of it is read from a copy, which the row names."""
+    """Whether the file was truncated, and its rest is read from a copy, which the row names."""
     name: str = ""
     """What people call it where that is not its path: `forward:unix:///…`; empty: the path."""
     cursor: str = ""

@@ -25,6 +25,8 @@ _PLAIN: Final = re.compile(
     re.ASCII,
 )
 _ZONES: Final = b"ZzU+-"
+_MARK_AT: Final = 10
+_COLON_AT: Final = 13
 _SECOND_AT: Final = 19
 # Times of whole seconds at a line's start, and the character behind them: these bytes decide.
 _MONTH: Final = "(?:" + "|".join(name.decode() for name in MONTHS) + ")"
@@ -33,6 +35,12 @@ _SECOND: Final = re.compile(
     rf"\[?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} [ \d]\d \d\d:\d\d:\d\d \d{{4}}[\] ]",  # asctime
     re.ASCII,
 )
+_ACCESS: Final = re.compile(r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]", re.ASCII)
+_SIZE: Final = len("[03/Jan/2026:14:05:12 +0000]")
+_FAR: Final = 90
+"""Some characters less than where `find_line_time` looks: its end has to be within that."""
+_KIND: Final = 5
+"""Enough of a line's start to know that its time stands nowhere else."""
 _CACHE_LIMIT: Final = 4096
 
 
@@ -43,7 +51,9 @@ class TimeColumn(NamedTuple):
     texts: Sequence[str]
     after: str
     words_at: int
-    """Where all lines go on behind their time and a space; 0: not known."""
+    """Where lines go on behind their time and a space; 0: not known."""
+    others: Sequence[int] = ()
+    """Places of lines that `words_at` says nothing of."""
 
 
 class TimeColumns:
@@ -59,19 +69,21 @@ class TimeColumns:
     ) -> TimeColumn:
         """The column of `lines`, whose escaped forms are `texts`; `read_at` where one has none."""
         self._times.begin(read_at_nanos)
+        if self._times.read_day != self._seconds_day or len(self._seconds) > _CACHE_LIMIT:
+            self._seconds_day = self._times.read_day
+            self._seconds = {}
         if len(texts) >= _FEW:
-            match = _PLAIN.match(texts[0])
+            first = texts[0]
+            match = _PLAIN.match(first)
             if match is not None:
-                column = self._plain(match, texts)
-                if column is not None:
-                    return column
-            elif (match := _SECOND.match(texts[0])) is not None:
-                return TimeColumn(
-                    "", self._whole_seconds(lines, texts, match.end(), read_at), "", 0
-                )
-        find = self._times.find
-        found = [find(line) for line in lines]
-        return TimeColumn("", [time.decode() if time else read_at for time in found], "", 0)
+                return self._plain(match, lines, texts, read_at)
+            match = _SECOND.match(first)
+            if match is not None:
+                seconds = self._seconds_at_start(lines, texts, match.end(), read_at)
+                return TimeColumn("", seconds, "", 0)
+            if "[" in first[:_FAR]:
+                return TimeColumn("", self._bracketed(lines, texts, read_at), "", 0)
+        return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
 
     def begin(self, read_at_nanos: int) -> None:
         """Call it before `find_one`."""
@@ -82,73 +94,120 @@ class TimeColumns:
         found = self._times.find(line)
         return "" if found is None else found.decode()
 
-    def _plain(self, first: re.Match[str], texts: Sequence[str]) -> TimeColumn | None:
-        """The column where all lines have the first one's form; None: not all have."""
-        day, mark, fraction, zone, _, _ = first.groups()
-        width, count = first.end(), len(texts)
-        prefixes = "".join([text[:width] for text in texts])
-        if len(prefixes) != width * count:
-            return None
-        if not _have_form(prefixes.encode("latin-1"), width, count, first):
-            return None
-        if self._times.day_text(day.encode()) != day.encode():
-            return None
-        time_end = width - 2 - len(zone)
+    def _one_by_one(self, lines: Sequence[bytes], read_at: str) -> list[str]:
+        find = self._times.find
+        found = [find(line) for line in lines]
+        return [time.decode() if time else read_at for time in found]
+
+    def _plain(
+        self, first: re.Match[str], lines: Sequence[bytes], texts: Sequence[str], read_at: str
+    ) -> TimeColumn:
+        """The column of lines most of which may have the first one's form."""
+        if self._times.day_text(first[1].encode()) != first[1].encode():
+            return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
+        if _have_form(texts, first):
+            return self._of_form(first, texts)
+        mark = first[0][_MARK_AT]
+        alike = [
+            place
+            for place, text in enumerate(texts)
+            if text[_MARK_AT : _MARK_AT + 1] == mark and text[_COLON_AT : _COLON_AT + 1] == ":"
+        ]
+        some = [texts[place] for place in alike]
+        if len(some) < _FEW or not _have_form(some, first):
+            return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
+        column = self._of_form(first, some)
+        times = [""] * len(texts)
+        others = []
+        for place, text in zip(alike, column.texts, strict=True):
+            times[place] = f"{column.before}{text}{column.after}"
+        for place, time in enumerate(times):
+            if not time:
+                others.append(place)
+                times[place] = self.find_one(lines[place]) or read_at
+        return TimeColumn("", times, "", column.words_at, others)
+
+    @staticmethod
+    def _of_form(first: re.Match[str], texts: Sequence[str]) -> TimeColumn:
+        """The column of lines all of which have the first one's form."""
+        day, mark, fraction, zone, end, _ = first.groups()
+        time_end = first.end() - 2 - len(zone)
+        clocks: Sequence[str] = [text[_CLOCK_AT:time_end] for text in texts]
         if mark == ",":
-            clocks: Sequence[str] = (
-                "\n".join([text[_CLOCK_AT:time_end] for text in texts])
-                .replace(",", ".")
-                .split("\n")
-            )
-        else:
-            clocks = [text[_CLOCK_AT:time_end] for text in texts]
+            clocks = "\n".join(clocks).replace(",", ".").split("\n")
         after = ("" if mark else ".") + "0" * (9 - len(fraction or "")) + "Z"
-        words_at = width - 1 if first[5] == " " else 0
+        words_at = first.end() - 1 if end == " " else 0
         return TimeColumn(f"{day}T", clocks, after, words_at)
 
-    def _whole_seconds(
+    def _seconds_at_start(
         self, lines: Sequence[bytes], texts: Sequence[str], width: int, read_at: str
     ) -> list[str]:
-        """Times of whole seconds, most of them seen before."""
-        if self._times.read_day != self._seconds_day or len(self._seconds) > _CACHE_LIMIT:
-            self._seconds_day = self._times.read_day
-            self._seconds = {}
+        """Times of whole seconds that lines begin with, most of them seen before."""
         known = self._seconds
         column = [known.get(text[:width], "") for text in texts]
         if "" in column:
             for place, found in enumerate(column):
                 if not found:
-                    column[place] = self._learn_second(lines[place], texts[place][:width], read_at)
+                    start = texts[place][:width]
+                    time = self.find_one(lines[place])
+                    if time and _SECOND.fullmatch(start) is not None:
+                        known[start] = time
+                    column[place] = time or read_at
         return column
 
-    def _learn_second(self, line: bytes, start: str, read_at: str) -> str:
-        time = self._times.find(line)
-        if time is None:
-            return read_at
-        if _SECOND.fullmatch(start) is not None:
-            self._seconds[start] = time.decode()
-        return time.decode()
+    def _bracketed(self, lines: Sequence[bytes], texts: Sequence[str], read_at: str) -> list[str]:
+        """Times of whole seconds in access logs, most of them seen before."""
+        known = self._seconds
+        column = [
+            known.get(text[:_KIND] + text[(at := text.find("[", 0, _FAR)) : at + _SIZE], "")
+            for text in texts
+        ]
+        if "" in column:
+            for place, found in enumerate(column):
+                if not found:
+                    column[place] = self._learn_bracket(lines[place], texts[place]) or read_at
+        return column
+
+    def _learn_bracket(self, line: bytes, text: str) -> str:
+        time = self.find_one(line)
+        at = text.find("[")
+        is_other = text[4:5] == "-" or not text[:1].isdigit()  # no access log: its start decides
+        if time and not is_other and _KIND <= at < _FAR:
+            bracket = text[at : at + _SIZE]
+            if _ACCESS.fullmatch(bracket) is not None:
+                self._seconds[text[:_KIND] + bracket] = time
+        return time
 
 
-def _have_form(prefixes: bytes, width: int, count: int, first: re.Match[str]) -> bool:
-    """Whether `count` prefixes of `width` characters, joined, are of the first one's form."""
-    if first[5] in ".,":  # a digit behind it would be a fraction
+def _have_form(texts: Sequence[str], first: re.Match[str]) -> bool:
+    """Whether all texts begin as the first one does."""
+    width, count = first.end(), len(texts)
+    starts = "".join([text[:width] for text in texts]).encode("latin-1")
+    if len(starts) != width * count or first[5] in ".,":  # a digit behind it: a fraction
         return False
-    fixed = [*range(_CLOCK_AT), 13, 16, *range(first.start(4), width - 1)]
+    return _have_digits(starts, width, first) and _have_hours(starts, width)
+
+
+def _have_digits(starts: bytes, width: int, first: re.Match[str]) -> bool:
+    """Whether what is the same in all is, and digits are digits."""
+    fixed = [*range(_CLOCK_AT), _COLON_AT, 16, *range(first.start(4), width - 1)]
     if first[2]:
         fixed.append(_SECOND_AT)
-    if any(prefixes[at::width] != prefixes[at : at + 1] * count for at in fixed):
+    count = len(starts) // width
+    if any(starts[at::width] != starts[at : at + 1] * count for at in fixed):
         return False
-    last = prefixes[width - 1 :: width]
+    last = starts[width - 1 :: width]
     if first[5] == " " and not first[4] and any(zone in last for zone in _ZONES):
         return False
     fraction = range(first.start(3), first.end(3)) if first[3] else ()
-    if any(prefixes[at::width].strip(b"0123456789") for at in (12, 15, 18, *fraction)):
+    if any(starts[at::width].strip(b"0123456789") for at in (12, 15, 18, *fraction)):
         return False
-    if any(prefixes[at::width].strip(b"012345") for at in (14, 17)):
-        return False
-    tens = prefixes[_CLOCK_AT::width]
+    return not any(starts[at::width].strip(b"012345") for at in (14, 17))
+
+
+def _have_hours(starts: bytes, width: int) -> bool:
+    tens = starts[_CLOCK_AT::width]
     if not tens.strip(b"01"):
         return True
-    hours = set(zip(tens, prefixes[_CLOCK_AT + 1 :: width], strict=True))
+    hours = set(zip(tens, starts[_CLOCK_AT + 1 :: width], strict=True))
     return all(bytes(hour) <= b"23" for hour in hours)

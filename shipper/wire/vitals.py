@@ -65,8 +65,9 @@ class VitalsWriter:
     def heartbeat(
         self, at: str, counters: Mapping[str, int], sources: Sequence[Mapping[str, int]]
     ) -> Vital:
-        """How far each source that moved is: `{source, read, acked, size}`, and `dropped` and
-        `dead_lettered` bytes where there are any.
+        """How far each source that moved is: `{source, read, acked, size}`.
+
+        And `dropped` and `dead_lettered` bytes where there are any.
         """
         return self._next(at, "heartbeat", "shipper is alive", _counts(counters, sources))
 

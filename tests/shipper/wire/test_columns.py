@@ -1,0 +1,103 @@
+"""The quick way, a chunk at a time, gives the documents of the careful way, byte by byte."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.wire.builder import RecordBuilder, split_items
+from shipper.wire.record import Identity
+from shipper.wire.records import Records, split_lines
+from shipper.wire.times import parse_time
+
+READ_AT = parse_time("2026-01-03T14:05:12.123456789Z")
+
+FORMS = (
+    "2026-01-03T{h:02d}:{m:02d}:{s:02d}.{u:06d}Z {level} app[7]: {words}",
+    "2026-01-03 {h:02d}:{m:02d}:{s:02d},{ms:03d} {level} shop.pricing: {words}",
+    "2026-01-03 {h:02d}:{m:02d}:{s:02d} {level} {words}",
+    "2026-01-03T{h:02d}:{m:02d}:{s:02d}.{ms:03d}\t{words}",
+    "2026-01-03T{h:02d}:{m:02d}:{s:02d}. {words}",
+    "2026-01-03T{h:02d}:{m:02d}:{s:02d}+01:00 {words}",
+    "Jan  3 {h:02d}:{m:02d}:{s:02d} host app[1]: {words}",
+    "[Sat Jan 03 {h:02d}:{m:02d}:{s:02d} 2026] [{level}] {words}",
+    "Sat Jan  3 {h:02d}:{m:02d}:{s:02d} 2026 {words}",
+    '10.0.3.{m} - - [03/Jan/2026:{h:02d}:{m:02d}:{s:02d} +0000] "GET /{words}" 200',
+    '{{"time":"2026-01-03T{h:02d}:{m:02d}:{s:02d}Z","level":"{level}","msg":"{words}"}}',
+    "{words}",
+)
+SPOILS = (
+    b"", b"x", b" ", b"9", b"-", b"\\", b'"', b"[", b"{", b"Z", b"U", b"\t", b"\xc3\xa9", b"\r",
+    b"[03/Jan/2026:14:05:11 +0000]", b"INFO ", b" +0100",
+)  # fmt: skip
+WORDS = (
+    "priced",
+    "no error",
+    'a "quoted" \\ word',
+    "[ERROR] x",
+    "UTC",
+    "+01:00",
+    "5 more",
+    "é",
+    "",
+)
+LEVELS = ("INFO", "WARN", "ERROR", "WARNING", "DEBUG:", "[ERROR]", "info", "INFORM", "orders")
+
+
+def make_line(rng: random.Random, form: str) -> bytes:
+    """A line of a form, now and then spoilt at some place."""
+    micros = rng.randrange(1_000_000)
+    text = form.format(
+        h=rng.choice((3, 14, 20, 23, 24)) if rng.random() < 0.2 else 14,
+        m=rng.randrange(62) if rng.random() < 0.1 else rng.randrange(60),
+        s=rng.randrange(60), u=micros, ms=micros // 1000,
+        level=rng.choice(LEVELS), words=rng.choice(WORDS),
+    )  # fmt: skip
+    line = text.encode()
+    if rng.random() < 0.05:
+        at = rng.randrange(min(len(line), 45) + 1)
+        line = line[:at] + rng.choice(SPOILS) + line[at + rng.randrange(3) :]
+    return line.replace(b"\n", b"") + b"\n"
+
+
+def make_builder() -> RecordBuilder:
+    """A builder that has seen nothing."""
+    return RecordBuilder(
+        identity=Identity(instance_id="i-0123456789abcdef0", host_name="ünit"),
+        stream="0123456789abcdef0123",
+        source=7,
+        path="/var/log/a.log",
+        index="afterimage-logs-2026.01.03",
+    )
+
+
+def build_each(line: bytes, offset: int) -> bytes:
+    """One line by itself, built as if it were wrapped in nothing but its length."""
+    return make_builder().build(Records.of([line], offset), READ_AT).body
+
+
+@given(st.integers(0, 2**32), st.integers(8, 60), st.sampled_from([0.0, 0.05, 0.6]))
+def test_columns_and_single_lines_give_the_same_documents(
+    seed: int, count: int, strange: float
+) -> None:
+    """Whatever forms follow each other, whatever is spoilt, and with whatever was seen before."""
+    rng = random.Random(seed)
+    builder = make_builder()
+    offset = rng.choice((0, 2**33))
+    for _ in range(2):
+        form = rng.choice(FORMS)
+        lines = [
+            make_line(rng, rng.choice(FORMS) if rng.random() < strange else form)
+            for _ in range(count)
+        ]
+        data = b"".join(lines)
+        built = builder.build(Records(data=data, start=offset), READ_AT)
+        assert lines == split_lines(data)
+        expected = []
+        for line in lines:
+            expected.append(build_each(line, offset))
+            offset += len(line)
+        assert expected == split_items(built.body)
+        assert count == built.item_count
