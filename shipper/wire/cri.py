@@ -12,8 +12,7 @@ from typing import Final
 
 from shipper.wire.shapes import Shaped, build_shaped
 from shipper.wire.structured import find_fields
-from shipper.wire.times import ISO_TIME, iso_nanos
-from shipper.wire.wrapping import Wrapped
+from shipper.wire.wrapping import Wrapped, find_nanos
 
 # A tag may have more behind a colon; what is not known there is passed over.
 _HEAD: Final = re.compile(
@@ -44,8 +43,7 @@ def shape(record: bytes) -> Shaped | None:
     match = _HEAD.match(record)
     if match is None:
         return None
-    time = ISO_TIME.match(match[1])
-    time_nanos = None if time is None else iso_nanos(time)
+    time_nanos = find_nanos(record, 0)
     stream = {"log.iostream": match[2].decode()}
     if not record.count(b"\n", 0, -1):
         end = len(record) - 1 if record.endswith(b"\n") else len(record)

@@ -12,8 +12,7 @@ from typing import Final
 
 from shipper.wire.shapes import Shaped, build_shaped, without_surrogates
 from shipper.wire.structured import find_fields
-from shipper.wire.times import ISO_TIME, iso_nanos
-from shipper.wire.wrapping import Wrapped
+from shipper.wire.wrapping import Wrapped, find_nanos
 
 _HEAD: Final = b'{"log":"'
 _STREAM: Final = b'","stream":"'
@@ -60,7 +59,7 @@ def unescape(escaped: bytes) -> str:
         ValueError: it is not the inside of a JSON string.
     """
     text = escaped.decode()
-    if "\\" not in text:
+    if "\\" not in text and '"' not in text:
         return text
     return str(json.loads(f'"{text}"'))
 
@@ -120,8 +119,7 @@ def _fields(message: str, stream: bytes) -> dict[str, object]:
 
 def _time_nanos(line: bytes) -> int | None:
     at = line.rfind(_TIME)
-    match = ISO_TIME.match(line, at + len(_TIME)) if at >= 0 else None
-    return None if match is None else iso_nanos(match)
+    return None if at < 0 else find_nanos(line, at + len(_TIME))
 
 
 def _ends_line(line: bytes, end: int) -> bool:

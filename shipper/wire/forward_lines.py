@@ -13,7 +13,7 @@ from typing import Any, Final
 from shipper.wire.levels import find_level
 from shipper.wire.shapes import Shaped, escape_message, without_surrogates
 from shipper.wire.structured import find_fields, is_shallow
-from shipper.wire.times import parse_time
+from shipper.wire.wrapping import find_nanos
 
 _HEAD: Final = '{"time":"'
 _MESSAGE_KEYS: Final = ("message", "log", "msg", "MESSAGE")
@@ -30,9 +30,8 @@ def shape(record: bytes) -> Shaped | None:
         if not text.startswith(_HEAD) or not is_shallow(text):
             return None
         event = json.loads(text)
-        time_nanos = parse_time(event["time"])
         values = event["record"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         return None
     body = _ENCODER.encode(values)
     if not isinstance(values, dict) or not text.endswith(f',"record":{body}}}\n'):
@@ -48,7 +47,7 @@ def shape(record: bytes) -> Shaped | None:
         after=after if is_whole else "",
         escape="text" if is_text else "json",
         is_whole=is_whole,
-        time_nanos=time_nanos,
+        time_nanos=find_nanos(record, len(_HEAD)),
         fields=_find_fields(event, body),
     )
 

@@ -10,6 +10,7 @@ See docs/decisions/0091.
 from __future__ import annotations
 
 import re
+import warnings
 from importlib import import_module
 from typing import Any, Final
 
@@ -56,14 +57,15 @@ def compile_problem(text: str) -> str:
         data = text.encode()
         if len(data) > PATTERN_LIMIT_BYTES:
             return f"has {len(data)} bytes, at most {PATTERN_LIMIT_BYTES} are allowed"
-        pattern = re.compile(data, re.MULTILINE)
-        tree = _parser.parse(data, re.MULTILINE)
-        characters = _parser.parse(text, re.MULTILINE)
-    except (re.error, OverflowError, RecursionError, UnicodeEncodeError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of what will be read otherwise some day
+            pattern = re.compile(data, re.MULTILINE)
+            tree = _parser.parse(data, re.MULTILINE)
+    except (re.error, OverflowError, RecursionError, ValueError, Warning) as error:
         return f"is no regular expression ({error})"
     if pattern.match(b"") is not None:
         return "matches the empty text, so everything: say what has to be there"
-    if not text.isascii() and _has_wide_class(characters):
+    if not text.isascii() and _has_wide_class(tree):
         return (
             "has a character beyond ASCII in [...] or before a quantifier: records are matched as"
             " bytes, write (?:ä|ö) instead of [äö], and (?:ä)+ instead of ä+"
@@ -224,18 +226,17 @@ def _bodies(name: str, argument: Any) -> list[Any]:
 
 
 def _has_wide_class(tree: Any) -> bool:
-    """Whether a character beyond ASCII stands where bytes can't say it."""
+    """Whether a character of several bytes stands where only one of them would be meant.
+
+    In a class its first byte shows it; before a quantifier, one of its later bytes.
+    """
     for op, argument in tree:
         name = str(op)
-        if name == "IN" and any(
-            (str(part) == "LITERAL" and int(value) > 0x7F)  # noqa: PLR2004 - the last of ASCII
-            or (str(part) == "RANGE" and int(value[1]) > 0x7F)  # noqa: PLR2004
-            for part, value in argument
-        ):
+        if name == "IN" and any(max(_values(value)) >= _LEADING for _, value in argument):
             return True
         if name in _REPEATS or name == "POSSESSIVE_REPEAT":
-            body = argument[2]
-            if len(body) == 1 and str(body[0][0]) == "LITERAL" and int(body[0][1]) > 0x7F:  # noqa: PLR2004
+            body = list(argument[2])
+            if len(body) == 1 and str(body[0][0]) == "LITERAL" and body[0][1] > _LAST_ASCII:
                 return True
             if _has_wide_class(body):
                 return True
@@ -243,6 +244,17 @@ def _has_wide_class(tree: Any) -> bool:
         if any(_has_wide_class(body) for body in bodies):
             return True
     return False
+
+
+def _values(value: Any) -> tuple[int, ...]:
+    if isinstance(value, tuple):
+        return value
+    return (int(value),) if isinstance(value, int) and not hasattr(value, "name") else (0,)
+
+
+_LAST_ASCII: Final = 0x7F
+_LEADING: Final = 0xC0
+"""The least first byte of a UTF-8 sequence."""
 
 
 def find_literal(text: str) -> bytes:

@@ -116,8 +116,8 @@ class _Dropper:
 
     def __init__(self, rule: DropRule, words: Words | None) -> None:
         self.reason: Final = rule.reason
-        self._literal = find_literal(rule.pattern)
         self._search = compile_pattern(rule.pattern).search
+        self._literal = find_literal(rule.pattern)
         self._words = words
 
     def find(self, records: Sequence[bytes]) -> list[int]:

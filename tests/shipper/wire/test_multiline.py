@@ -113,7 +113,8 @@ def test_a_record_ends_before_the_line_that_makes_it_too_long() -> None:
 LINES = st.lists(
     st.sampled_from(
         [
-            PYTHON, b'  File "a.py", line 1\n', b"    f()\n", b"ValueError: x\n", b"\n", b"2026 a\n",
+            PYTHON, b'  File "a.py", line 1\n', b"    f()\n", b"ValueError: x\n", b"\n",
+            b"2026 a\n",
             b"During handling of the above exception, another exception occurred:\n",
             b"  + Exception Group Traceback (most recent call last):\n", b"  | x\n", b"\tat a.B\n",
             b"java.lang.X: y\n", b"Caused by: z\n", b"panic: x\n", b"goroutine 1 [running]:\n",
