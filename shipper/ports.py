@@ -92,5 +92,9 @@ class SourcePart(Part, Protocol):
         """Where the next one starts."""
 
     @property
+    def raw_bytes_total(self) -> int:
+        """How many bytes of the source it stands for."""
+
+    @property
     def body_bytes(self) -> int:
         """About how large its items are together."""

@@ -86,7 +86,7 @@ class LogLane:
     def take_back(self, parts: Sequence[SourcePart]) -> None:
         """A batch is acknowledged."""
         self._batches_out -= 1
-        self._in_flight_bytes -= sum(part.end - part.start for part in parts)
+        self._in_flight_bytes -= sum(part.raw_bytes_total for part in parts)
 
     @property
     def _is_full(self) -> bool:
@@ -104,4 +104,4 @@ class LogLane:
                 return
             self._forming.append(part)
             self._forming_bytes += part.body_bytes
-            self._in_flight_bytes += part.end - part.start
+            self._in_flight_bytes += part.raw_bytes_total

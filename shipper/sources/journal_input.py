@@ -38,7 +38,9 @@ class JournalSource(Followed):
         """The first entry that was read of it since another one was."""
         self.adopted_end: int | None = 0
         """An earlier run may have sent entries up to there; None: all that there are."""
-        self._read_bytes = self._settled_bytes = progress.size
+        self._read_bytes = self._settled_bytes = self._prefix_bytes = progress.size
+        self._given_out: deque[tuple[int, int]] = deque()
+        """(end, bytes) of parts that the acknowledged prefix has not passed, in their order."""
 
     @property
     def read_bytes(self) -> int:
@@ -55,19 +57,23 @@ class JournalSource(Followed):
         start, self.offset = self.offset, end
         self.size = end
         self.read_cursor = cursor
-        self._read_bytes += sum(len(entry.data) for entry in entries)
+        size_bytes = sum(len(entry.data) for entry in entries)
+        self._read_bytes += size_bytes
+        self._given_out.append((end, size_bytes))
         return start
 
     def acknowledge(self, part: LogPart, dead_bytes: int) -> None:
         """The centre has `part`."""
         super().acknowledge(part, dead_bytes)
         self._settled_bytes += part.raw_bytes_total
+        while self._given_out and self._given_out[0][0] <= self.acks.position:
+            self._prefix_bytes += self._given_out.popleft()[1]
 
     def progress(self) -> Progress:
         """What a checkpoint keeps."""
         return Progress(
             acked=self.acks.position,
-            size=self._settled_bytes,
+            size=self._prefix_bytes,
             dead_lettered=self.acks.dead_lettered,
             published_rows=self.published_rows,
             cursor=self.acks.tail.decode() or self.acked_cursor,

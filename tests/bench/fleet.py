@@ -58,6 +58,11 @@ class MadeUpPart:
         return (self.first + self.count) * _LINE_BYTES
 
     @property
+    def raw_bytes_total(self) -> int:
+        """Of all lines."""
+        return self.count * _LINE_BYTES
+
+    @property
     def body_bytes(self) -> int:
         """About."""
         return self.count * 4 * _LINE_BYTES

@@ -372,11 +372,9 @@ def test_a_file_that_was_compressed_while_stopped_is_read_to_its_end(
     follower.save()
     follower.crash()
     follower.write("a.log", b"two\n" * 400)
-    opener = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}[ending]
-    with opener(f"{path}.2.{ending}", "wb") as packed:
-        packed.write(path.read_bytes())
-    with gzip.open(f"{path}.3.gz", "wb") as older:
-        older.write(b"something else\n" * 100)
+    compress = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[ending]
+    Path(f"{path}.2.{ending}").write_bytes(compress(path.read_bytes()))
+    Path(f"{path}.3.gz").write_bytes(gzip.compress(b"something else\n" * 100))
     path.rename(follower.logs / "gone")
     (follower.logs / "gone").unlink()
     follower.write("a.log", b"new\n")
