@@ -28,6 +28,7 @@ IDLE_SECONDS: Final = 30.0
 _SUFFIX: Final = ".seg"
 _FILE_MODE: Final = 0o600
 _READ_BYTES: Final = 64 << 10
+_LINES_A_WRITE: Final = 4096
 _sync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has fsync alone
 
 
@@ -133,16 +134,16 @@ class Spool:
             SpoolFullError: the budget has no room.
             StateError: the disk did not take them (full, read-only); none of them is there.
         """
-        data = b"".join(lines)
-        if not data:
+        size = sum(map(len, lines))
+        if not size:
             return
-        if not self._budget.take(len(data)):
+        if not self._budget.take(size):
             self.seal()  # what is full can only be removed once it is sealed
             raise SpoolFullError
         try:
-            self._write(data, lines, chunks)
+            self._write(size, lines, chunks)
         except OSError as error:
-            self._budget.give(len(data))
+            self._budget.give(size)
             raise self._unusable(error) from error
 
     def is_known(self, key: bytes) -> bool:
@@ -208,13 +209,13 @@ class Spool:
 
     # ---- writing
 
-    def _write(self, data: bytes, lines: Sequence[bytes], chunks: Sequence[Chunk]) -> None:
+    def _write(self, size: int, lines: Sequence[bytes], chunks: Sequence[Chunk]) -> None:
         number = self._writable()
         start = self._sizes[number]
         if chunks:
             self._chunks.append(number, _ranges(start, lines, chunks))
         try:
-            _write_all(self._file, data, start)
+            _write_lines(self._file, lines, start)
             _sync(self._file)
         except OSError:
             # nothing of it may stay: half a line, or a chunk that its client sends again
@@ -226,8 +227,8 @@ class Spool:
                 self.seal()
             raise
         with self._lock:
-            self._sizes[number] = start + len(data)
-        self._ends_line = data.endswith(b"\n")
+            self._sizes[number] = start + size
+        self._ends_line = next(line for line in reversed(lines) if line).endswith(b"\n")
         self._written_at = time.monotonic()
         if chunks:
             self._chunks.confirm()
@@ -321,11 +322,21 @@ def _ranges(start: int, lines: Sequence[bytes], chunks: Sequence[Chunk]) -> list
     for chunk in chunks:
         start += sum(map(len, lines[line : chunk.first_line]))
         line = chunk.first_line + chunk.line_count
-        data = b"".join(lines[chunk.first_line : line])
-        end = start + len(data)
-        ranges.append(ChunkRange(key=chunk.key, start=start, end=end, crc=zlib.crc32(data)))
+        end, crc = start, 0
+        for one in lines[chunk.first_line : line]:
+            end += len(one)
+            crc = zlib.crc32(one, crc)
+        ranges.append(ChunkRange(key=chunk.key, start=start, end=end, crc=crc))
         start = end
     return ranges
+
+
+def _write_lines(file: int, lines: Sequence[bytes], offset: int) -> None:
+    """In pieces, so that a large chunk is not in memory twice."""
+    for first in range(0, len(lines), _LINES_A_WRITE):
+        data = b"".join(lines[first : first + _LINES_A_WRITE])
+        _write_all(file, data, offset)
+        offset += len(data)
 
 
 def _last_line_end(file: int, size: int) -> int:

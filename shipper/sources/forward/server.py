@@ -38,7 +38,7 @@ CONNECTIONS_LIMIT: Final = 256
 _TURN_BYTES: Final = 1 << 20
 """Read at most about so much from all clients before the disk is asked."""
 _GATHER_BYTES: Final = 64 << 10
-_GATHER_SECONDS: Final = 0.01
+_GATHER_SECONDS: Final = 0.02
 """Little that comes often is read in one go; else every event costs a write to the disk."""
 _TICK_SECONDS: Final = 1.0
 _FULL_RETRY_SECONDS: Final = 0.1
