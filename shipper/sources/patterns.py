@@ -7,18 +7,12 @@ never fail because a folder vanishes or is closed to it, nor follow a link while
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
 
 from shipper.sources.rotation import FileId
-
-_ANY_DEPTH: Final = "**"
-_MAGIC: Final = re.compile(r"[*?\[]")
-Segment = str | re.Pattern[str]
+from shipper.wire.globs import ANY_DEPTH, Segment, compile_glob
 
 
 class Scanner:
@@ -32,7 +26,7 @@ class Scanner:
         on_error: Callable[[str, OSError], None],
     ) -> None:
         """`excluded` folders are never entered: the shipper's own state is not a log."""
-        self._patterns = [_compile(pattern) for pattern in patterns]
+        self._patterns = [compile_glob(pattern) for pattern in patterns]
         self._excluded = excluded
         self._on_error = on_error
         self.folders: set[str] = set()
@@ -61,7 +55,7 @@ class Scanner:
         self, folder: str, segments: Sequence[Segment]
     ) -> Iterator[tuple[str, os.stat_result]]:
         first, rest = segments[0], segments[1:]
-        if first == _ANY_DEPTH:
+        if first == ANY_DEPTH:
             yield from self._walk(folder, rest)
             for entry in self._entries(folder):
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
@@ -114,7 +108,7 @@ def _matches(segments: Sequence[Segment], names: Sequence[str]) -> bool:
     if not segments or not names:
         return not segments and not names
     first = segments[0]
-    if first == _ANY_DEPTH:
+    if first == ANY_DEPTH:
         deeper = not names[0].startswith(".") and len(names) > 1
         return _matches(segments[1:], names) or (deeper and _matches(segments, names[1:]))
     if isinstance(first, str):
@@ -125,23 +119,10 @@ def _matches(segments: Sequence[Segment], names: Sequence[str]) -> bool:
 
 
 def _leads(segments: Sequence[Segment], names: Sequence[str]) -> bool:
-    if len(segments) < len(names) or _ANY_DEPTH in segments[: len(names)]:
+    if len(segments) < len(names) or ANY_DEPTH in segments[: len(names)]:
         return _matches(segments, names)
     return _matches(segments[: len(names)], names)
 
 
 def _file_id(found: os.stat_result) -> FileId:
     return found.st_dev, found.st_ino
-
-
-def _compile(pattern: str) -> list[Segment]:
-    segments: list[Segment] = []
-    for text in os.path.abspath(pattern).split("/")[1:]:  # noqa: PTH100 - a pattern is no path
-        if text == _ANY_DEPTH or not _MAGIC.search(text):
-            segments.append(text)
-        else:
-            shown = r"" if text.startswith(".") else r"(?!\.)"
-            segments.append(re.compile(shown + fnmatch.translate(text)))
-    if segments[-1] == _ANY_DEPTH:
-        segments.append(re.compile(r"(?!\.).*", re.DOTALL))
-    return segments

@@ -21,7 +21,7 @@ from shipper.wire.regexes import compile_pattern, find_literal
 Range = tuple[int, int]
 """(start, length) of overwritten bytes of a record."""
 
-WINDOW_BYTES: Final = 4096
+WINDOW_BYTES: Final = 2048
 """What a configured pattern sees at a time: no hostile line makes it slow. Matches of up to half of
 it are found wherever they stand."""
 _ROUNDS: Final = 8

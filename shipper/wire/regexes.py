@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any, Final
 
 PATTERN_LIMIT_BYTES: Final = 1024
-_AMBIGUOUS_LIMIT: Final = 3
+_AMBIGUOUS_LIMIT: Final = 2
 """Repetitions in a row that can take each other's bytes: each is a factor in the worst time."""
 _UNBOUNDED_FROM: Final = 32
 """A repetition of more than that is as good as unbounded."""
