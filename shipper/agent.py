@@ -551,6 +551,8 @@ class Agent:
             in_flight_limit_bytes=self._logs.in_flight_limit_bytes,
             spool_bytes=spool.used_bytes,
             spool_limit_bytes=spool.limit_bytes if spool.used_bytes else 0,
+            held_bytes=self._inputs.held_bytes,
+            held_limit_bytes=self._inputs.held_limit_bytes,
         )
 
     def _counters(self) -> Counters:

@@ -80,6 +80,7 @@ class Inputs:
             excluded=frozenset((_file_id(config.state_directory),)),
             unpack_folder=str(config.state_directory),
             since=since,
+            held_percent=config.limits.held_percent,
             watcher=self._watcher,
         )
         self._journal = _make_journal(config, ports)
@@ -149,6 +150,16 @@ class Inputs:
     def spool_use(self) -> SpoolUse:
         """What spools occupy, and may."""
         return SpoolUse(used_bytes=self._budget.used_bytes, limit_bytes=self._budget.limit_bytes)
+
+    @property
+    def held_bytes(self) -> int:
+        """What deleted files occupy that are not shipped yet."""
+        return sum(held.size_bytes for held in self._tail.held)
+
+    @property
+    def held_limit_bytes(self) -> int:
+        """What they may occupy on the file systems that have some; 0: none has."""
+        return sum({held.device: held.limit_bytes for held in self._tail.held}.values())
 
     def start(self) -> None:
         """Begin to listen.

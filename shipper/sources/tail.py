@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from shipper.ports import Clock
 from shipper.sources.followed import SourceNumbers
+from shipper.sources.held import Held, find_excess, find_held
 from shipper.sources.notify import NOTHING, Watcher
 from shipper.sources.part import LogPart
 from shipper.sources.patterns import Scanner
@@ -46,6 +47,7 @@ _ROTATED_PARTIAL_IDLE_SECONDS: Final = 1.0
 DELETED_QUIET_SECONDS: Final = 60.0
 RENAMED_QUIET_SECONDS: Final = 300.0
 OPEN_FILES_LIMIT: Final = 512
+HELD_PERCENT: Final = 10
 _HOT_SECONDS: Final = 10.0
 """A file that changed this lately is looked at with every poll, others with every rescan."""
 
@@ -94,6 +96,7 @@ class Tail:
         unpack_folder: str,
         since: str,
         watcher: Watcher | None = None,
+        held_percent: int = HELD_PERCENT,
         open_files_limit: int = OPEN_FILES_LIMIT,
     ) -> None:
         """`excluded`: folders that hold no logs, such as the shipper's own state.
@@ -116,6 +119,9 @@ class Tail:
         self._unpack_folder = unpack_folder
         self._since_nanos = parse_time(since) - NANOS_PER_SECOND
         self._open_files_limit = open_files_limit
+        self._held_percent = held_percent
+        self.held: list[Held] = []
+        """Deleted files that were open at the last rescan."""
         self._watcher = watcher
         self.wants_rescan = False
         """Whether the kernel told of something that only a rescan finds."""
@@ -189,6 +195,7 @@ class Tail:
         ]
         self._start(self._missed_successors(new, seen) + new)
         self._close_quiet()
+        self._bound_held()
         self._watch_folders()
         self.is_watched = self._is_all_watched()
         for path, why in self._unreadable.items():
@@ -648,6 +655,27 @@ class Tail:
                 self._end(source)
             elif not is_deleted and quiet >= RENAMED_QUIET_SECONDS:
                 self._close_file(source)
+
+    def _bound_held(self) -> None:
+        """Let go of the oldest deleted files where all of them keep too much of the disk."""
+        self.held = [
+            held
+            for source in self._by_file.values()
+            if source.file is not None and source.missing_at is not None
+            if (
+                held := find_held(source.number, source.file, source.missing_at, self._held_percent)
+            )
+        ]
+        for excess in find_excess(self.held):
+            source = self._sources[excess.source]
+            self._declare_lost(
+                source,
+                source.size,
+                f"deleted before it was shipped, and such files took over {self._held_percent} %"
+                " of their file system",
+            )
+            self._end(source)
+            self.held.remove(excess)
 
     def _end_vanished(self, source: Source) -> None:
         """It was deleted while no descriptor held it."""
