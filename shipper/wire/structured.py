@@ -43,7 +43,7 @@ def fields_member(line: bytes) -> bytes:
     except UnicodeDecodeError:
         return b""
     # a line feed in it is white space between values, and would end a line of the body
-    return b'"fields":%b,' % (text.replace(b"\n", b" ") if b"\n" in text else text)
+    return b'"fields":' + (text.replace(b"\n", b" ") if b"\n" in text else text) + b","
 
 
 def find_fields(message: str) -> dict[str, Any]:
@@ -69,7 +69,8 @@ def _parse(text: str) -> dict[str, Any] | None:
         return None
     size = len(text)
     braces = text.count("{")
-    _check_bounds(text, braces)
+    if size > SIZE_LIMIT_BYTES >> 2 or braces + text.count("[") > DEPTH_LIMIT:
+        _check_bounds(text)
     has_odd_space = "\t" in text or " :" in text or "\n" in text or "\r" in text
     decoder = _EXACT if has_odd_space or size > NUMBER_LIMIT_DIGITS else _QUICK
     try:
@@ -85,19 +86,18 @@ def _parse(text: str) -> dict[str, Any] | None:
         keys = len(value) if braces == 1 else _count_keys(value)
         if text.count('":') != keys:
             _EXACT.raw_decode(text)
-    if "\\u" in text and not _is_unicode(value):
+    if "\\" in text and "\\u" in text and not _is_unicode(value):
         raise _LeftOutError("surrogate")
     if size > VALUE_LIMIT_BYTES >> 2:
         _check_lengths(value, 0)
     return value  # type: ignore[no-any-return]
 
 
-def _check_bounds(text: str, braces: int) -> None:
+def _check_bounds(text: str) -> None:
     """Raise where it is not bounded what parsing takes."""
-    size = len(text)
-    if size > SIZE_LIMIT_BYTES >> 2 and len(text.encode("utf-8", "replace")) > SIZE_LIMIT_BYTES:
+    if len(text.encode("utf-8", "replace")) > SIZE_LIMIT_BYTES:
         raise _LeftOutError("size")
-    if braces + text.count("[") > DEPTH_LIMIT and _depth(text) > DEPTH_LIMIT:
+    if _depth(text) > DEPTH_LIMIT:
         raise _LeftOutError("depth")
 
 
