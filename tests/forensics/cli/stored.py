@@ -104,7 +104,9 @@ class StoreFile:
             path=path,
             index="afterimage-logs-2026.01.03",
         )
-        items = split_items(builder.build(Records.of(frame(content, final=True), 0), parse_time(at(45))).body)
+        items = split_items(
+            builder.build(Records.of(frame(content, final=True), 0), parse_time(at(45))).body
+        )
         kept = [item for number, item in enumerate(items) if number not in left_out]
         end = (
             vitals.closing(at(60), reason="SIGTERM", counters=counters, sources=told)
