@@ -40,12 +40,12 @@ def run(options: Options, folder: Path) -> Chapter:
             f"the backlog: {free_bytes / 2**30:.1f} GiB are free, twice its size is needed"
         )
         return chapter
-    block = write_corpus(folder / "block.log", _BLOCK_LINES, "mixed")
-    corpus = repeat_corpus(block, folder / "backlog.log", needed_bytes)
-    block.path.unlink()
+    block = write_corpus(folder, _BLOCK_LINES, "mixed")
+    corpus = repeat_corpus(block, folder, needed_bytes)
+    block.unlink()
     with NullSink(folder, keeps_bodies=False) as sink:
         cost = measure(
-            SHIPPER.arguments(folder / "work", [str(corpus.path)], sink.url),
+            SHIPPER.arguments(folder / "work", corpus.paths, sink.url),
             folder / "out",
             lambda: sink.counts().documents >= corpus.lines,
             timeout_seconds=max(60.0, options.backlog_gib * _SECONDS_PER_GIB),

@@ -46,7 +46,7 @@ def run(options: Options, folder: Path) -> Chapter:
     """All in turn, round by round."""
     bits = fluent_bits()
     peers = [SHIPPER, *(bits[name] for name in ("best", "same fields") if bits)]
-    corpus = write_corpus(folder / "mixed.log", options.lines, "mixed")
+    corpus = write_corpus(folder, options.lines, "mixed")
     bodies = capture_bodies(corpus, folder)
     found: dict[str, list[Delivery]] = {peer.name: [] for peer in peers}
     limits: list[float] = []
@@ -73,7 +73,7 @@ def capture_bodies(corpus: Corpus, folder: Path) -> Path:
     bodies.mkdir()
     work = folder / "work"
     with NullSink(folder) as sink:
-        arguments = SHIPPER.arguments(work, [str(corpus.path)], sink.url)
+        arguments = SHIPPER.arguments(work, corpus.paths, sink.url)
         measure(arguments, folder / "out", lambda: sink.counts().documents >= corpus.lines)
     for number, request in enumerate(one for one in sink.requests() if one.documents):
         (bodies / f"{number:06d}").write_bytes(request.plain_body())
@@ -99,7 +99,7 @@ def deliver(peer: Peer, corpus: Corpus, url: str, folder: Path, *, reads: bool) 
     """One run; `reads`: every document is read back afterwards."""
     delete_indices(url)
     work = folder / "work"
-    arguments = peer.arguments(work, [str(corpus.path)], url)
+    arguments = peer.arguments(work, corpus.paths, url)
     cost = measure(arguments, folder / "out", indexed(url, corpus.lines))
     shutil.rmtree(work)
     stored = count_stored(url)

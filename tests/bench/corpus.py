@@ -1,9 +1,11 @@
-"""The lines that are shipped: a realistic mix, or one plain kind, with a serial number in each.
+"""The lines that are shipped, with a serial number in each.
 
-In: a path, how many lines, a seed. Out: a file and what is known of it. Most lines carry a marker
-`r-00000042`, so that what came can be compared with what was written, line by line, whatever form
-a shipper gave it. Lines of stack traces carry none and repeat, as they do in life: that is what
-ids made of a line's content fall over. It must never depend on the clock.
+In: a folder, how many lines, of which kind. Out: files and what is known of them. *mixed* is five
+files of five programs, as machines have them; *plain* one file with a time first in every line;
+*jumbled* the lines of the five by turns in one file, the worst case for who looks at columns.
+Most lines carry a marker `r-00000042`, so that what came can be compared with what was written,
+line by line, whatever form a shipper gave it. Lines of stack traces carry none and repeat, as they
+do in life: that is what ids made of a line's content fall over. It must never depend on the clock.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Final, Literal
 
-Kind = Literal["mixed", "plain"]
+Kind = Literal["mixed", "plain", "jumbled"]
 MARKER: Final = re.compile(rb"r-(\d{8})")
 
 _SEED: Final = 7
@@ -40,57 +42,73 @@ _TRACE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """One written file."""
+    """What was written."""
 
-    path: Path
+    paths: Sequence[str]
     lines: int
     marked: int
     """Lines that carry a marker; their numbers are not dense."""
     size_bytes: int
 
+    def unlink(self) -> None:
+        """Delete the files."""
+        for path in self.paths:
+            Path(path).unlink()
 
-def write_corpus(path: Path, lines: int, kind: Kind) -> Corpus:
+
+def write_corpus(folder: Path, lines: int, kind: Kind) -> Corpus:
     """Write exactly so many lines; the same bytes each time."""
     rng = random.Random(_SEED)
-    source = islice(_mixed(rng) if kind == "mixed" else _plain(rng), lines)
+    numbers = count()
+    shares: dict[str, tuple[int, Iterator[str]]]
+    if kind == "mixed":
+        rest = lines - sum(lines * weight // 100 for _, weight, _ in _PROGRAMS)
+        shares = {
+            name: (
+                lines * weight // 100 + (rest if place == 0 else 0),
+                _lines(rng, numbers, (line,)),
+            )
+            for place, (name, weight, line) in enumerate(_PROGRAMS)
+        }
+    elif kind == "plain":
+        shares = {"plain": (lines, _lines(rng, numbers, (_iso_line,)))}
+    else:
+        formats = tuple(line for _, weight, line in _PROGRAMS for _ in range(weight))
+        shares = {"jumbled": (lines, _lines(rng, numbers, formats))}
+    paths, marked, size_bytes = [], 0, 0
+    for name, (share, source) in shares.items():
+        path = folder / f"{name}.log"
+        marked += _write(path, islice(source, share))
+        size_bytes += path.stat().st_size
+        paths.append(str(path))
+    return Corpus(paths=paths, lines=lines, marked=marked, size_bytes=size_bytes)
+
+
+def _write(path: Path, source: Iterator[str]) -> int:
     marked = 0
     with path.open("wb") as file:
         while block := "".join(islice(source, _BLOCK_LINES)).encode():
             marked += len(MARKER.findall(block))
             file.write(block)
-    return Corpus(path=path, lines=lines, marked=marked, size_bytes=path.stat().st_size)
+    return marked
+
+
+def _lines(
+    rng: random.Random, numbers: Iterator[int], formats: Sequence[Callable[..., str]]
+) -> Iterator[str]:
+    """Lines of these formats by chance; of a Python program, a trace now and then."""
+    while True:
+        for line in rng.choices(formats, k=100):
+            yield line(rng, next(numbers))
+        if _python_line in formats:
+            yield _python_line(rng, next(numbers), "ERROR")
+            yield from (f"{line}\n" for line in _TRACE)
 
 
 def _clock(number: int) -> tuple[int, int, int, int]:
     """Hour, minute, second and microsecond of the n-th line: about 1,400 lines a second."""
     second, micro = divmod(number * 731, 1_000_000)
     return second // 3600 % 24, second // 60 % 60, second % 60, micro
-
-
-def _plain(rng: random.Random) -> Iterator[str]:
-    number = 0
-    while True:
-        yield _iso_line(rng, number)
-        number += 1
-
-
-def _mixed(rng: random.Random) -> Iterator[str]:
-    kinds: tuple[Callable[[random.Random, int], str], ...] = (
-        _iso_line,
-        _python_line,
-        _syslog_line,
-        _access_line,
-        _json_line,
-    )
-    weights = (27, 20, 20, 20, 13)
-    number = 0
-    while True:
-        for kind in rng.choices(kinds, weights, k=100):
-            yield kind(rng, number)
-            number += 1
-        yield _python_line(rng, number, "ERROR")
-        yield from (f"{line}\n" for line in _TRACE)
-        number += 1
 
 
 def _iso_line(rng: random.Random, number: int) -> str:
@@ -145,16 +163,29 @@ def _json_line(rng: random.Random, number: int) -> str:
     return json.dumps(record, separators=(",", ":")) + "\n"
 
 
-def repeat_corpus(block: Corpus, path: Path, size_bytes: int) -> Corpus:
-    """A file of at least so many bytes, of the same block again and again: written quickly."""
-    content = block.path.read_bytes()
-    times = max(1, -(-size_bytes // len(content)))
-    with path.open("wb") as file:
-        for _ in range(times):
-            file.write(content)
+_PROGRAMS: Final = (
+    ("service", 27, _iso_line),
+    ("python", 20, _python_line),
+    ("syslog", 20, _syslog_line),
+    ("access", 20, _access_line),
+    ("json", 13, _json_line),
+)
+"""Files of the mix, with their shares in percent."""
+
+
+def repeat_corpus(block: Corpus, folder: Path, size_bytes: int) -> Corpus:
+    """Files of at least so many bytes, of the same blocks again and again: written quickly."""
+    times = max(1, -(-size_bytes // block.size_bytes))
+    paths = []
+    for path in map(Path, block.paths):
+        content = path.read_bytes()
+        with (folder / f"repeated-{path.name}").open("wb") as file:
+            for _ in range(times):
+                file.write(content)
+        paths.append(file.name)
     return Corpus(
-        path=path,
+        paths=paths,
         lines=block.lines * times,
         marked=block.marked,
-        size_bytes=path.stat().st_size,
+        size_bytes=block.size_bytes * times,
     )

@@ -245,7 +245,7 @@ global(workDirectory="{folder}/work")
 module(load="imfile")
 module(load="omelasticsearch")
 template(name="index" type="string" string="{index}")
-template(name="id" type="string" string="bench-%$!metadata!fileoffset%")
+template(name="id" type="string" string="%$!metadata!filename%-%$!metadata!fileoffset%")
 template(name="doc" type="list" option.jsonf="on") {{
   property(outname="@timestamp" name="timereported" dateFormat="rfc3339" format="jsonf")
   property(outname="message" name="msg" format="jsonf")

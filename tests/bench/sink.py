@@ -21,6 +21,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
+from urllib.parse import unquote_to_bytes
 
 ENTRY: Final = struct.Struct("<ddIIIHBI")
 """Arrived, answered (monotonic seconds), documents, vitals, plain bytes, status, gzip, kept."""
@@ -124,7 +125,7 @@ def _answer_bulk(
         plain = zlib.decompress(body, 16 + zlib.MAX_WBITS) if is_gzip else body
         items = plain.count(b'{"create":')
         vitals = plain.count(b'"_index":"afterimage-vitals')
-        item = _SHORT_ITEM if b"items.*.status" in request else _ITEM
+        item = _SHORT_ITEM if b"items.*.status" in unquote_to_bytes(request) else _ITEM
         answer = b'{"took":1,"errors":false,"items":[%b]}' % b",".join([item] * items)
     finally:
         if sink.slots is not None:
