@@ -20,6 +20,7 @@ _NUMBERS: Final = {
     0xCA + place: struct.Struct(f">{letter}") for place, letter in enumerate("fdBHIQbhiq")
 }
 """By first byte."""
+_NO_LIMIT: Final = 1 << 62
 _FIXEXT_BYTES: Final = (1, 2, 4, 8, 16)
 
 _NIL, _UNUSED, _TRUE = 0xC0, 0xC1, 0xC3
@@ -164,8 +165,8 @@ class Scanner:
 
 
 def find_end(data: bytes, at: int) -> int:
-    """Where the value at `at` ends; the same errors as `Scanner.find_end`."""
-    scanner = Scanner(len(data))
+    """Where the value at `at` ends; the same errors as `Scanner.find_end`, without a limit."""
+    scanner = Scanner(_NO_LIMIT)
     scanner.restart(at)
     return scanner.find_end(data)
 

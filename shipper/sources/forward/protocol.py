@@ -172,6 +172,12 @@ class Session:
             except IncompleteError:
                 self._hold(data, at)
                 return
+            except (DamagedError, _RefusedError):
+                # judged when it is whole, so that it makes no difference where it was cut
+                if _is_cut(data, at):
+                    self._hold(data, at)
+                    return
+                raise
 
     def _hold(self, data: bytes, at: int) -> None:
         """Keep the beginning of a message until the rest comes."""
@@ -213,7 +219,7 @@ class Session:
         return self._take_message(data, at, frame, step, now_nanos)
 
     def _take_ping(self, data: bytes, at: int, step: Step) -> int:
-        message, end = decode(data, at, depth_limit=2)
+        message, end = decode_or_skip(data, at)
         answer = answer_ping(
             message,
             shared_key=self._options.shared_key,
@@ -384,3 +390,14 @@ class Session:
         digest.update(content)
         ack = json.dumps({"ack": chunk}).encode() if is_json else encode({"ack": chunk})
         step.deliveries.append(Delivery(lines, digest.digest()[:_KEY_BYTES], ack))
+
+
+def _is_cut(data: bytes, at: int) -> bool:
+    """Whether the value at `at` goes on where the bytes end."""
+    try:
+        find_end(data, at)
+    except IncompleteError:
+        return True
+    except DamagedError:
+        return False
+    return False

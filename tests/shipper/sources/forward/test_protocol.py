@@ -356,6 +356,47 @@ def test_hostile_bytes_after_a_good_beginning_never_raise(prefix: bytes, data: b
     parse(_lines(step))
 
 
+@given(
+    prefix=st.sampled_from(
+        [b"", b"\x93\xa1t\x05", b"\x92\xa1t\x92", b"\x92\xa1t", b"\x93\xa1t\x90"]
+    ),
+    rest=st.lists(
+        st.sampled_from([b"\xc1", b"\x81", b"\x91", b"\x80", b"\xa1k", b"\xde\xff\xff", b"\x05"])
+        | st.sampled_from(
+            [b"\xdd\x00\x01\xff\xff", b"\xc4\x02ab", b"\xd7\x00", b"\x82\xa1a\x01\xa1a"]
+        )
+        | st.binary(max_size=5),
+        max_size=12,
+    ),
+    step_bytes=st.integers(1, 7),
+)
+def test_hostile_bytes_are_judged_alike_wherever_they_are_cut(
+    prefix: bytes, rest: list[bytes], step_bytes: int
+) -> None:
+    """A message is judged when it is whole: the same lines, the same end."""
+    stream = b"".join((prefix, *rest))
+    whole = _feed(stream)
+    session = _session()
+    lines: list[bytes] = []
+    is_closed = False
+    for at in range(0, len(stream), step_bytes):
+        step = session.feed(stream[at : at + step_bytes], NOW_NANOS)
+        lines += _lines(step)
+        is_closed = step.is_closed
+        if is_closed:
+            break
+    assert (_lines(whole), whole.is_closed) == (lines, is_closed)
+
+
+def test_an_event_of_too_many_values_may_come_in_pieces() -> None:
+    """It is whole in the end, and kept."""
+    message = pack(["t", 5, {"many": [None] * 70_000}])
+    session = _session()
+    assert not session.feed(message[:100], NOW_NANOS).is_closed
+    (line,) = parse(_lines(session.feed(message[100:], NOW_NANOS)))
+    assert message == opaque(line)
+
+
 # ---- the handshake
 
 
