@@ -13,10 +13,13 @@ from urllib.parse import quote
 
 import pytest
 
+from shipper.clock import SystemClock
 from shipper.config import OutputConfig
+from shipper.deliver.gate import Gate
 from shipper.deliver.http import HttpTransport
+from shipper.deliver.pacing import BODY_BYTES, Limits
 from shipper.deliver.sender import Acknowledged, Answered
-from shipper.wire.builder import split_items
+from shipper.wire.builder import Built, split_items
 from shipper.wire.record import stored_bytes
 from shipper.wire.state import DeadLetter
 from tests.faults.bulk_server import BulkServer, Faults, wait_until
@@ -303,3 +306,78 @@ def test_an_answer_that_comes_before_the_body_was_taken_is_heard() -> None:
         transport.close()
         thread.join(10)
         assert 413 == reply.status
+
+
+def test_a_blocked_vitals_index_holds_up_no_log(open_senders: OpenSenders) -> None:
+    """Nor the reverse: they share a gate, and what concerns one index concerns its batch alone."""
+    blocked = {"status": 403, "error": {"type": "cluster_block_exception", "reason": "read-only"}}
+
+    def judge(index: str, _document: dict[str, Any]) -> dict[str, Any] | None:
+        return blocked if "vitals" in index else None
+
+    with BulkServer(judge=judge) as server:
+        gate = Gate(SystemClock(), Limits(most_concurrency=1))
+        vitals = open_senders(server.url, gate=gate, is_extra=True)
+        logs = open_senders(server.url, gate=gate)
+        vitals.senders.submit([VitalPart()])
+        wait_until(lambda: server.oracle.requests >= 2)
+        for number in range(20):
+            logs.senders.submit([make_part(b"one\n", start=4 * number)])
+        logs.wait(20, timeout_seconds=5)
+        assert [] == vitals.acknowledged
+        assert not gate.is_away
+
+
+class VitalPart:
+    """A document of the vitals index."""
+
+    def build(self) -> Built:
+        """One item."""
+        action = b'{"create":{"_index":"afterimage-vitals-2026.01","_id":"v"}}'
+        return Built(action + b'\n{"event.action":"heartbeat"}\n', 1)
+
+    def build_plain(self, item: int) -> None:
+        """There is none."""
+
+    def raw_bytes(self, item: int) -> int:
+        """None."""
+        return 0
+
+
+def test_a_hanging_request_for_vitals_holds_up_no_log(open_senders: OpenSenders) -> None:
+    """A shard that is not there: the node itself waits for it for a minute."""
+    is_hanging = threading.Event()
+    is_over = threading.Event()
+
+    def judge(index: str, _document: dict[str, Any]) -> None:
+        if "vitals" in index:
+            is_hanging.set()
+            is_over.wait(10)
+
+    with BulkServer(judge=judge) as server:
+        gate = Gate(SystemClock(), Limits(most_concurrency=1))
+        vitals = open_senders(server.url, gate=gate, is_extra=True, answer_timeout_seconds=20)
+        logs = open_senders(server.url, gate=gate)
+        vitals.senders.submit([VitalPart()])
+        assert is_hanging.wait(10)
+        for number in range(20):
+            logs.senders.submit([make_part(b"one\n", start=4 * number)])
+        logs.wait(20, timeout_seconds=5)
+        is_over.set()
+        vitals.wait()
+
+
+def test_a_centre_that_has_too_much_to_do_gets_less(open_senders: OpenSenders) -> None:
+    """Each 429 halves what it gets; all is stored nevertheless."""
+    with BulkServer() as server:
+        server.scripted += [(429, b"", {})] * 3
+        limits = Limits(most_concurrency=4)
+        gate = Gate(SystemClock(), limits)
+        gate.hurry()
+        sent = open_senders(server.url, gate=gate)
+        sent.senders.submit([make_part(LINES)])
+        sent.wait()
+        assert 3 == sum(error.startswith("429") for error in sent.errors)
+        assert limits.concurrency <= 2
+        assert limits.body_bytes < BODY_BYTES
+        assert limits.latency_seconds > 0.03
