@@ -7,14 +7,12 @@ queue. It must never let a checkpoint pass what the centre has not named as stor
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
 from shipper.birth import read_birth_facts
 from shipper.clock import SystemClock
@@ -25,24 +23,17 @@ from shipper.deliver.log_lane import LogLane
 from shipper.deliver.pacing import Limits
 from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
 from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
-from shipper.errors import ConfigError, StateError, StateReusedError
-from shipper.figures import Figures, add_forward
+from shipper.errors import StateError, StateReusedError
 from shipper.inputs import RESCAN_SECONDS, Inputs, find_shape
-from shipper.listen_address import parse_listen
-from shipper.memory import Memory
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
-from shipper.sources.followed import Followed, SourceNumbers
+from shipper.reporting import Reporter, ReporterPorts
+from shipper.sources.followed import SourceNumbers
 from shipper.sources.part import LogPart
 from shipper.sources.tail import Gap, TailPorts
 from shipper.state_folder import StateFolder
 from shipper.statistics import (
-    Counters,
-    SourceStatistics,
     Statistics,
-    Usage,
-    add_counters,
-    count_closed,
     format_status,
 )
 from shipper.wakeup import Wakeup
@@ -53,15 +44,9 @@ from shipper.wire.times import format_time
 from shipper.wire.transforms import Drop
 from shipper.wire.vitals import Vital, VitalsWriter, show_path, show_row
 
-if TYPE_CHECKING:  # loaded where metrics are configured
-    from shipper.metrics_server import MetricsServer
-
 SENDERS: Final = 2
 DRAIN_POLL_SECONDS: Final = 0.02
 SAVE_SECONDS: Final = 1.0
-IDLE_STATUS_SECONDS: Final = 5.0
-BUSY_HEARTBEAT_SECONDS: Final = 5.0
-IDLE_HEARTBEAT_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 60.0
 STATE_ERROR_SECONDS: Final = 60.0
 BIRTH_SECONDS: Final = 10.0
@@ -156,22 +141,20 @@ class Agent:
 
         self._stop_reason = ""
         self._is_abandoned = False
-        self._closed = count_closed(
-            acked_bytes=self._checkpoint.closed_acked,
-            dropped_bytes=self._checkpoint.closed_dropped,
-            dead_lettered_bytes=self._checkpoint.closed_dead_lettered,
+        self._reporter = Reporter(
+            ReporterPorts(
+                clock=self._clock,
+                inputs=self._inputs,
+                logs=self._logs,
+                vitals=self._vitals,
+                writer=self._writer,
+            ),
+            checkpoint=self._checkpoint,
+            run=self._run,
+            started_at=self._started_at,
+            metrics=config.metrics,
         )
-        self._figures = Figures()
-        self._metrics_config = config.metrics
-        self._metrics: MetricsServer | None = None
-        self._phase: Literal["running", "draining", "stopped"] = "running"
         self._is_dirty = False
-        self._is_moving = True
-        self._has_worked = False
-        self._memory = Memory()
-        self._told: dict[int, dict[str, int]] = {}
-        """What the last heartbeat said of each source."""
-        self._just_closed: list[dict[str, int]] = []
         self._is_run_written = False
         self._is_born = False
         self._fresh_rows: set[SourceRow] = set()
@@ -179,15 +162,16 @@ class Agent:
         self._checkpoint_at = self._write_run_at = 0.0
         """When each is due."""
         self._tell_state_error_at = 0.0
-        self._status_at = float("-inf")
-        """When it was last written."""
-        self._heartbeat_at = self._begun_at = self._clock.monotonic()
-        self._beat_at = self._heartbeat_at + BUSY_HEARTBEAT_SECONDS
+        self._begun_at = self._clock.monotonic()
 
     @property
     def is_stopping(self) -> bool:
         """Whether `stop` was called."""
         return bool(self._stop_reason)
+
+    def statistics(self) -> Statistics:
+        """What the shipper has done up to now; call it from the loop's thread."""
+        return self._reporter.statistics()
 
     def stop(self, reason: str) -> None:
         """Drain and end; a second call ends at once."""
@@ -203,54 +187,17 @@ class Agent:
                 self._turn()
             return self._drain()
         finally:
-            if self._metrics is not None:
-                self._metrics.stop()
+            self._reporter.stop_metrics()
             self._log_senders.stop()
             self._vitals_sender.stop()
             self._log_senders.join(_JOIN_SECONDS)
             self._inputs.close()
             self._state.close()
 
-    def statistics(self) -> Statistics:
-        """What the shipper has done up to now; call it from the loop's thread."""
-        return Statistics(
-            stream=self._stream,
-            run=self._run,
-            pid=os.getpid(),
-            at=self._now(),
-            started_at=self._started_at,
-            state=self._phase,
-            output=self._figures.output,
-            last_answer_at=self._figures.last_answer_at,
-            last_error=self._figures.last_error,
-            counters=self._counters(),
-            sources=tuple(
-                SourceStatistics(
-                    source=source.number,
-                    path=show_path(source.first_path),
-                    size=source.size,
-                    read=source.offset,
-                    acked=source.acks.position,
-                    error=source.error,
-                    kind=source.rows[0].kind,
-                    name=source.rows[0].name,
-                    counters=source.counters,
-                    pending_since=_show_time(source.pending_since_nanos),
-                )
-                for source in self._inputs.sources
-            ),
-            failing_since=self._figures.failing_since,
-            gaps=self._figures.gaps,
-            delivery=self._figures.delivery,
-            usage=self._usage(),
-            forward=add_forward([server.counters() for server in self._inputs.forwards]),
-            unreadable={show_path(path): why for path, why in self._inputs.unreadable.items()},
-        )
-
     # ---- the loop
 
     def _begin(self) -> None:
-        self._open_metrics()
+        self._reporter.open_metrics()
         self._log_senders.start()
         self._vitals_sender.start()
         self._vitals.put(self._writer.birth(self._now(), read_birth_facts(self._state.notices)))
@@ -289,41 +236,20 @@ class Agent:
         except StateError as error:  # a full disk: what needs no new row goes on
             self._note_state_error(str(error))
             self._inputs.look_later()
-        is_draining = self._phase == "draining"
+        is_draining = self._reporter.phase == "draining"
         poll_seconds = DRAIN_POLL_SECONDS if is_draining else self._inputs.poll_seconds
         self._take_results(min(poll_seconds, self._logs.due_in_seconds()))
-        self._beat()
+        self._reporter.beat()
         self._save_when_due()
-        if self._metrics is not None:
-            problem = self._figures.health_problem(self._clock.monotonic())
-            self._metrics.turn(problem, self._render_metrics)
-
-    def _open_metrics(self) -> None:
-        """Serve what is counted; a shipper that can't is still a shipper."""
-        if self._metrics_config is None:
-            return
-        from shipper.metrics_server import MetricsServer
-
-        try:
-            self._metrics = MetricsServer(parse_listen(self._metrics_config.listen))
-        except ConfigError as error:
-            narrate("warning", f"there are no metrics: {error}")
-        else:
-            self._metrics.start()
-
-    def _render_metrics(self) -> str:
-        from shipper.metrics import render_metrics
-
-        return render_metrics(self.statistics())
+        self._reporter.turn_metrics()
 
     def _close_settled(self) -> None:
         for source in self._inputs.close_settled():
-            self._closed = add_counters((self._closed, source.counters))
-            self._just_closed.append(_ends(source))
+            self._reporter.note_closed(source)
             self._is_dirty = True
 
     def _drain(self) -> int:
-        self._phase = "draining"
+        self._reporter.phase = "draining"
         narrate("info", f"{self._stop_reason}: shipping the rest")
         self._log_senders.hurry()
         self._vitals_sender.hurry()
@@ -337,17 +263,9 @@ class Agent:
             deadline,
         )
         if is_drained:
-            sources = [*self._just_closed, *map(_ends, self._inputs.sources)]
-            self._vitals.put(
-                self._writer.closing(
-                    self._now(),
-                    reason=self._stop_reason,
-                    counters=asdict(self._counters()),
-                    sources=sources,
-                )
-            )
+            self._reporter.put_closing(self._stop_reason)
             is_drained = self._turn_until(lambda: self._vitals.is_idle, deadline)
-        self._phase = "stopped"
+        self._reporter.phase = "stopped"
         self._save_checkpoint()
         self._save_status()
         return self._say_goodbye(is_drained=is_drained)
@@ -364,11 +282,11 @@ class Agent:
         if is_drained:
             narrate("info", "everything that was written is stored")
             return _DRAINED
-        pending = self._counters().pending_bytes
+        pending = self._reporter.counters().pending_bytes
         narrate(
             "warning",
             f"stopped with {pending} bytes read and not stored, and perhaps more unread"
-            f" ({self._figures.last_error or 'no error'}).\n"
+            f" ({self._reporter.figures.last_error or 'no error'}).\n"
             "Nothing is lost while the files and the state folder remain: the next start goes on.",
         )
         return _NOT_DRAINED
@@ -388,7 +306,7 @@ class Agent:
                 self._take(self._results.get_nowait())
 
     def _take(self, result: Result) -> None:
-        self._is_moving = True
+        self._reporter.note_moving()
         match result:
             case Answered():
                 self._take_answer(result)
@@ -436,7 +354,7 @@ class Agent:
 
         A centre that is away, a full disk and blocked vitals hold up no log.
         """
-        if self._is_born or not self._is_run_written or self._figures.output == "retrying":
+        if self._is_born or not self._is_run_written or self._reporter.figures.output == "retrying":
             return True
         return self._clock.monotonic() - self._begun_at > BIRTH_SECONDS
 
@@ -444,18 +362,18 @@ class Agent:
         if answer.error:
             self._note_error(answer.error, answer.body_bytes)
             return
-        if self._figures.note_answer(at=self._now(), body_bytes=answer.body_bytes):
+        if self._reporter.figures.note_answer(at=self._now(), body_bytes=answer.body_bytes):
             narrate("info", "the centre takes records again")
 
     def _note_error(self, error: str, body_bytes: int) -> None:
-        if self._figures.note_failure(
+        if self._reporter.figures.note_failure(
             error, at=self._now(), now=self._clock.monotonic(), body_bytes=body_bytes
         ):
             narrate("warning", f"{error}; trying again until it works")
 
     def _note_state_error(self, error: str) -> None:
         """The centre is well, the disk is not: said at once, and every minute that it lasts."""
-        self._figures.last_error = error
+        self._reporter.figures.last_error = error
         if self._clock.monotonic() >= self._tell_state_error_at:
             self._tell_state_error_at = self._clock.monotonic() + STATE_ERROR_SECONDS
             narrate(
@@ -467,7 +385,7 @@ class Agent:
     def _declare_gap(self, gap: Gap) -> None:
         where = show_path(gap.path)
         narrate("warning", f"{where}: bytes {gap.start} to {gap.end} not read: {gap.reason}")
-        self._figures.note_gap(start=gap.start, end=gap.end, reason=gap.reason)
+        self._reporter.figures.note_gap(start=gap.start, end=gap.end, reason=gap.reason)
         vital = self._writer.gap(
             self._now(),
             source=gap.source,
@@ -480,49 +398,29 @@ class Agent:
 
     # ---- what is due
 
-    def _beat(self) -> None:
-        now = self._clock.monotonic()
-        if now < self._beat_at or not self._vitals.is_idle:
-            return
-        self._beat_at = now + BUSY_HEARTBEAT_SECONDS
-        ends = {source.number: _ends(source) for source in self._inputs.sources}
-        moved = [end for number, end in ends.items() if self._told.get(number) != end]
-        if (
-            not moved
-            and not self._just_closed
-            and now < self._heartbeat_at + IDLE_HEARTBEAT_SECONDS
-        ):
-            return
-        self._heartbeat_at = now
-        self._told = ends
-        counters = asdict(self._counters())
-        sources = [*self._just_closed, *moved]
-        self._just_closed = []
-        self._vitals.put(self._writer.heartbeat(self._now(), counters, sources))
-
     def _save_when_due(self) -> None:
         """Checkpoint and status, each at most once a second, and the first at once."""
         now = self._clock.monotonic()
         if self._is_dirty and now >= self._checkpoint_at:
             self._checkpoint_at = now + SAVE_SECONDS
             self._save_checkpoint()
-        # an unchanged status is written too, to show that the shipper lives
-        if now >= self._status_at + (SAVE_SECONDS if self._is_moving else IDLE_STATUS_SECONDS):
-            self._status_at = now
-            if not self._is_moving and self._has_worked:
-                self._memory.give_back()
-            self._has_worked = self._is_moving
-            self._is_moving = False
+        if self._reporter.is_status_due():
             self._save_status()
+
+    def _save_status(self) -> None:
+        try:
+            self._state.save_status(format_status(self._reporter.statistics()))
+        except OSError as error:
+            self._note_state_error(f"status.json can't be written: {error}")
 
     def _save_checkpoint(self) -> None:
         checkpoint = Checkpoint(
             stream=self._stream,
             saved_at=self._now(),
             sources={source.number: source.progress() for source in self._inputs.sources},
-            closed_acked=self._closed.acked_bytes,
-            closed_dead_lettered=self._closed.dead_lettered_bytes,
-            closed_dropped=self._closed.dropped_bytes,
+            closed_acked=self._reporter.closed.acked_bytes,
+            closed_dead_lettered=self._reporter.closed.dead_lettered_bytes,
+            closed_dropped=self._reporter.closed.dropped_bytes,
         )
         try:
             self._state.save_checkpoint(checkpoint)
@@ -537,26 +435,6 @@ class Agent:
             self._inputs.note_saved()
         except StateError as error:
             self._note_state_error(str(error))
-
-    def _save_status(self) -> None:
-        try:
-            self._state.save_status(format_status(self.statistics()))
-        except OSError as error:
-            self._note_state_error(f"status.json can't be written: {error}")
-
-    def _usage(self) -> Usage:
-        spool = self._inputs.spool_use
-        return Usage(
-            in_flight_bytes=self._logs.in_flight_bytes,
-            in_flight_limit_bytes=self._logs.in_flight_limit_bytes,
-            spool_bytes=spool.used_bytes,
-            spool_limit_bytes=spool.limit_bytes if spool.used_bytes else 0,
-            held_bytes=self._inputs.held_bytes,
-            held_limit_bytes=self._inputs.held_limit_bytes,
-        )
-
-    def _counters(self) -> Counters:
-        return add_counters((self._closed, *(source.counters for source in self._inputs.sources)))
 
     def _make_builder(self, row: SourceRow) -> RecordBuilder:
         shape, source_fields = find_shape(row)
@@ -575,23 +453,3 @@ class Agent:
 
     def _now(self) -> str:
         return format_time(self._clock.now_nanos())
-
-
-def _show_time(nanos: int) -> str:
-    return format_time(nanos) if nanos else ""
-
-
-def _ends(source: Followed) -> dict[str, int]:
-    """How far a source is, as heartbeats say it."""
-    ends = {
-        "source": source.number,
-        "read": source.offset,
-        "acked": source.acks.position,
-        "size": source.told_size,
-    }
-    counters = source.counters
-    if counters.dropped_bytes:
-        ends["dropped"] = counters.dropped_bytes
-    if counters.dead_lettered_bytes:
-        ends["dead_lettered"] = counters.dead_lettered_bytes
-    return ends

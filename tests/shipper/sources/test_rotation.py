@@ -373,8 +373,12 @@ def test_a_file_that_was_compressed_while_stopped_is_read_to_its_end(
     follower.save()
     follower.crash()
     follower.write("a.log", b"two\n" * 400)
-    compress: Callable[[bytes], bytes] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[ending]
-    Path(f"{path}.2.{ending}").write_bytes(compress(path.read_bytes()))
+    compressors: dict[str, Callable[[bytes], bytes]] = {
+        "gz": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+    }
+    Path(f"{path}.2.{ending}").write_bytes(compressors[ending](path.read_bytes()))
     Path(f"{path}.3.gz").write_bytes(gzip.compress(b"something else\n" * 100))
     path.rename(follower.logs / "gone")
     (follower.logs / "gone").unlink()
