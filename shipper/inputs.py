@@ -352,11 +352,12 @@ class Inputs:
 
 
 def _watch_files(config: Config, tail: TailConfig) -> Watch:
+    kind = "file" if tail.format == "lines" else tail.format
     return Watch(
         patterns=tail.paths,
-        kind="file" if tail.format == "lines" else tail.format,
+        kind=kind,
         framer=_make_framer(tail),
-        make_transform=partial(_make_transform, config),
+        make_transform=partial(_make_transform, config, kind),
         partial_seconds=tail.multiline_seconds,
     )
 
@@ -366,7 +367,7 @@ def _watch_spool(config: Config, spool: Spool, kind: str, name: str) -> Watch:
         patterns=(f"{spool.directory}/*.seg",),
         kind=kind,
         name=name,
-        make_transform=partial(_make_transform, config),
+        make_transform=partial(_make_transform, config, kind),
         segments=spool,
     )
 
@@ -385,12 +386,12 @@ def _make_framer(tail: TailConfig) -> Framer | None:
     )
 
 
-def _make_transform(config: Config, path: str) -> Transform | None:
+def _make_transform(config: Config, kind: str, path: str) -> Transform | None:
     if not (config.masks or config.drops or config.rates):
         return None
     from shipper.wire.rules import make_transform
 
-    return make_transform(config.masks, config.drops, config.rates, path)
+    return make_transform(config.masks, config.drops, config.rates, path, kind=kind)
 
 
 def _make_journal(config: Config, ports: TailPorts) -> JournalInput | None:
