@@ -31,6 +31,7 @@ Document = Mapping[str, Any]
 
 _SILENCE_SECONDS = 30.0
 """How long an answer that never comes is waited for, at most."""
+_UNREADABLE = {"type": "mapper_parsing_exception", "reason": "failed to parse"}
 _DRIP_PIECES = 20
 _DRIP_SECONDS = 0.02
 
@@ -188,7 +189,12 @@ class BulkServer:
         answers = []
         for action_line, document_line in zip(lines[::2], lines[1::2], strict=True):
             ((action, place),) = json.loads(action_line).items()
-            answers.append({action: self._store_item(action, place, json.loads(document_line))})
+            try:
+                document = json.loads(document_line)
+            except ValueError:  # no JSON, or no UTF-8: one item's fault, as OpenSearch has it
+                answers.append({action: {"status": 400, "error": _UNREADABLE}})
+            else:
+                answers.append({action: self._store_item(action, place, document)})
         return answers
 
     def _store_item(
