@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shipper.sources.followed import SourceNumbers
+from shipper.sources.notify import Watcher
 from shipper.sources.part import LogPart
 from shipper.sources.tail import Gap, Tail, TailPorts
 from shipper.sources.watch import Watch
@@ -89,9 +90,16 @@ class Centre:
 class Follower:
     """One tail at a time, restarted as often as asked."""
 
-    def __init__(self, folder: Path, *patterns: str, open_files_limit: int = 512) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *patterns: str,
+        open_files_limit: int = 512,
+        watcher: Watcher | None = None,
+    ) -> None:
         self.logs = folder / "logs"
-        self.logs.mkdir()
+        self.logs.mkdir(exist_ok=True)
+        self._watcher = watcher
         self.clock = HandClock()
         self.centre = Centre()
         self._folder = folder
@@ -115,6 +123,7 @@ class Follower:
             ),
             unpack_folder=str(self._folder),
             since=self.state.stream.created,
+            watcher=self._watcher,
             open_files_limit=self._open_files_limit,
         )
         self.tail.load(self.state.journal, self.state.load_checkpoint())
