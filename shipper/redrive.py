@@ -181,8 +181,8 @@ class Redrive:
     def _is_centre_well(self) -> bool:
         """Whether a request without items is answered: then the items are to blame."""
         try:
-            body = [_gzip([])] if self._transport.takes_gzip else []
-            return self._transport.send(body).status in {200, 400}
+            body = _gzip([b"\n"]) if self._transport.takes_gzip else b"\n"
+            return self._transport.send([body]).status in {200, 400}
         except NoAnswerError:
             return False
 

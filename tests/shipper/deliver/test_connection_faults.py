@@ -19,6 +19,7 @@ from tests.faults.bulk_server import BulkServer, wait_until
 
 ANSWER = b'{"took":1,"errors":false,"items":[]}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
+ITEM = b'{"create":{"_index":"afterimage-logs-x","_id":"1"}}\n{"message":"m"}\n'
 TIMEOUT_SECONDS = 0.5
 
 
@@ -237,8 +238,8 @@ def test_a_failing_address_costs_no_request_while_another_answers() -> None:
         dead = gone.url
     with BulkServer() as server:
         transport = open_transport(dead, server.url)
-        assert 200 == transport.send([b""]).status
-        assert 200 == transport.send([b""]).status
+        assert 200 == transport.send([ITEM]).status
+        assert 200 == transport.send([ITEM]).status
         transport.close()
         assert 2 == len(server.paths)
 
@@ -248,7 +249,7 @@ def test_an_address_that_is_unwell_is_left_for_the_next() -> None:
     with BulkServer() as first, BulkServer() as second:
         first.scripted.append((503, b"", {}))
         transport = open_transport(first.url, second.url)
-        assert [503, 200] == [transport.send([b""]).status for _ in range(2)]
+        assert [503, 200] == [transport.send([ITEM]).status for _ in range(2)]
         transport.close()
         assert [1, 1] == [len(server.paths) for server in (first, second)]
 
@@ -257,16 +258,16 @@ def test_a_shipper_goes_back_to_its_first_address(monkeypatch: pytest.MonkeyPatc
     """Or a fleet would stay where one restart has driven it."""
     with BulkServer() as first, BulkServer() as second:
         transport = open_transport(first.url, second.url, timeout_seconds=5)
-        transport.send([b""])
+        transport.send([ITEM])
         first.go_away()
-        transport.send([b""])
+        transport.send([ITEM])
         assert [1, 1] == [len(server.paths) for server in (first, second)]
         monkeypatch.setattr(addresses, "HOME_SECONDS", 0.0)
-        transport.send([b""])  # it is still away: that costs no request
+        transport.send([ITEM])  # it is still away: that costs no request
         assert [1, 2] == [len(server.paths) for server in (first, second)]
         first.come_back()
         wait_until(lambda: not first.is_away)
-        transport.send([b""])
+        transport.send([ITEM])
         transport.close()
         assert [2, 2] == [len(server.paths) for server in (first, second)]
 

@@ -102,6 +102,13 @@ def test_an_index_that_may_not_be_made_is_waited_for(opensearch_store_url: str) 
         assert "404 index_not_found_exception" in outcome.error
 
 
+def test_a_body_without_items_is_answered(opensearch_store_url: str) -> None:
+    """What a redrive asks whether the centre is well, before it blames a letter."""
+    transport = HttpTransport(OutputConfig(urls=(opensearch_store_url,)))
+    assert 400 == transport.send([b"\n"]).status
+    transport.close()
+
+
 def test_senders_ship_to_a_real_node(opensearch_store_url: str, open_senders: OpenSenders) -> None:
     """Plain bodies, escaped query, the id of the request said back; and each record once."""
     url = opensearch_store_url

@@ -270,7 +270,7 @@ def test_secrets_are_read_again_when_they_change(tmp_path: Path) -> None:
                 urls=(server.url + "/prefix/",), username_file=user, password_file=password
             )
         )
-        body = b""
+        body = b'{"create":{"_index":"afterimage-logs-x","_id":"1"}}\n{"message":"m"}\n'
         for secret in ("old", "newer"):
             password.write_text(secret)
             transport.send([body])

@@ -19,7 +19,7 @@ from shipper.errors import ConfigError
 from shipper.ports import NoAnswerError
 from tests.faults.bulk_server import BulkServer
 
-BODY = b""
+BODY = b'{"create":{"_index":"afterimage-logs-x","_id":"1"}}\n{"message":"m"}\n'
 
 
 def make_certificate(path: Path) -> Path:
