@@ -67,7 +67,7 @@ class Program:
 
     def cpu_seconds_so_far(self) -> float:
         """Of all that run now, to the nanosecond."""
-        return sum(map(_cpu_seconds, (self.pid, *descendants(self.pid))))
+        return sum(map(cpu_seconds_of, (self.pid, *descendants(self.pid))))
 
     def rss_mib(self) -> float:
         """Resident memory of all that run now."""
@@ -172,7 +172,8 @@ def descendants(pid: int) -> Iterator[int]:
                     yield from descendants(child)
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds_of(pid: int) -> float:
+    """Time on a CPU of one running process, all threads."""
     total = 0
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -194,3 +195,8 @@ def median(values: Iterable[float]) -> float:
     """The middle of several rounds; not a number: none was run."""
     found = list(values)
     return statistics.median(found) if found else float("nan")
+
+
+def ratio(value: float, to: float) -> float:
+    """Not a number where there is nothing to compare with."""
+    return value / to if to else float("nan")

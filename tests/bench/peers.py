@@ -78,6 +78,10 @@ SHIPPER: Final = Peer(
     arguments=_shipper,
 )
 
+_SIGNED: Final = """
+auth = "sigv4"
+region = "eu-central-1"
+"""
 NO_SIGV4: Final = "shipper sigv4: the extra is not installed (pip install '.[sigv4]')"
 
 
@@ -101,7 +105,7 @@ def shipper_with_sigv4() -> Peer | None:
         return None
 
     def arguments(folder: Path, paths: Sequence[str], url: str) -> tuple[str, ...]:
-        config = write_shipper_configuration(folder, paths, url, 'auth = "sigv4"')
+        config = write_shipper_configuration(folder, paths, url, _SIGNED)
         config.with_name("credentials").write_text(
             "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n"
             "aws_secret_access_key = example\n",
@@ -109,7 +113,7 @@ def shipper_with_sigv4() -> Peer | None:
         )
         credentials = f"AWS_SHARED_CREDENTIALS_FILE={config.with_name('credentials')}"
         command = (sys.executable, "-m", "shipper", "run", "-c", str(config))
-        return ("/usr/bin/env", "AWS_REGION=eu-central-1", credentials, *command)
+        return ("env", credentials, *command)
 
     return Peer(name="shipper sigv4", meaning="signs with botocore", arguments=arguments)
 
