@@ -27,6 +27,7 @@ TIME: Final = "__REALTIME_TIMESTAMP"
 _MESSAGE: Final = "MESSAGE"
 _MESSAGE_KEY: Final = '"MESSAGE":'
 _NANOS_PER_MICRO: Final = 1000
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _LEVELS: Final = ("critical", "critical", "critical", "error", "warn", "notice", "info", "debug")
 """By PRIORITY."""
@@ -66,22 +67,23 @@ def build_line(
         if equals:
             by_name.setdefault(raw_name.decode("utf-8", "backslashreplace"), set()).add(content)
     room = LINE_LIMIT_BYTES
-    entry: dict[str, str] = {}
+    entry: dict[str, bytes] = {}
     # MESSAGE comes first where there is not room for all
     for name in sorted(by_name, key=lambda name: (name != _MESSAGE, name)):
         texts = []
         for content in sorted(by_name[name]):
             text = _render_value(content, min(room, VALUE_LIMIT_BYTES))
-            if len(text.encode()) > room:
+            if len(text) > room:
                 text = _render_value(content, room // _ESCAPED_BYTES)
-            room = max(0, room - len(text.encode()))
+            room = max(0, room - len(text))
             texts.append(text)
-        entry[name] = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
+        entry[name] = texts[0] if len(texts) == 1 else b"[%b]" % b",".join(texts)
     entry[CURSOR] = _render(cursor)
-    entry[SEQUENCE] = f'"{sequence}"'  # a text, as journalctl has it
-    entry[TIME] = f'"{realtime_micros}"'
-    members = ",".join(f"{_render(name)}:{text}" for name, text in sorted(entry.items()))
-    return f"{{{members}}}\n".encode()
+    entry[SEQUENCE] = b'"%d"' % sequence  # a text, as journalctl has it
+    entry[TIME] = b'"%d"' % realtime_micros
+    return b"{%b}\n" % b",".join(
+        [b"%b:%b" % (_render(name), entry[name]) for name in sorted(entry)]
+    )
 
 
 def shape(record: bytes) -> Shaped | None:
@@ -106,11 +108,11 @@ def shape(record: bytes) -> Shaped | None:
     )
 
 
-def _render(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _render(value: object) -> bytes:
+    return _ENCODE(value).encode()
 
 
-def _render_value(content: bytes, limit_bytes: int) -> str:
+def _render_value(content: bytes, limit_bytes: int) -> bytes:
     """One value; of a longer one its first `limit_bytes` bytes, of a text whole characters."""
     is_cut = len(content) > limit_bytes
     kept = content[:limit_bytes]
