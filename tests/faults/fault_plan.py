@@ -12,8 +12,16 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 WHOLE_ANSWERS: Final[dict[str, tuple[int, bytes, dict[str, str]]]] = {
-    "too_many": (429, b"", {"Retry-After": "0"}),
-    "unavailable": (503, b"no", {}),
+    "too_many": (
+        429,
+        b'{"error":{"type":"rejected_execution_exception","reason":"rejected"},"status":429}',
+        {"Content-Type": "application/json"},
+    ),
+    "unavailable": (
+        503,
+        b'{"error":{"type":"cluster_block_exception","reason":"not recovered"},"status":503}',
+        {"Content-Type": "application/json"},
+    ),
     "retry_after": (503, b"later", {"Retry-After": "1"}),
     "internal": (500, b'{"error":{"type":"null_pointer_exception"},"status":500}', {}),
     "bad_gateway": (502, b"<html>502</html>", {}),

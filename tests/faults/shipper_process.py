@@ -121,6 +121,14 @@ class ShipperProcess:
         self._process = None
         return code
 
+    def wait(self) -> int:
+        """Wait for it to end by itself; its exit code."""
+        if self._process is None:
+            raise AssertionError("it was not started")
+        code = self._process.wait(_EXIT_TIMEOUT_SECONDS)
+        self._process = None
+        return code
+
     def _end(self, number: signal.Signals) -> int:
         if self._process is None:
             raise AssertionError("it was not started")
