@@ -31,7 +31,7 @@ MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES.split()
 _WEEKDAYS: Final = frozenset(b"Mon Tue Wed Thu Fri Sat Sun".split())
 
 # "time":"2026-…" in a JSON line, within its first bytes; the first key that the line has counts
-_JSON_KEYS: Final = (b'"@timestamp"', b'"timestamp"', b'"time"', b'"ts"')
+JSON_KEYS: Final = (b'"@timestamp"', b'"timestamp"', b'"time"', b'"ts"')
 _JSON_VALUE: Final = re.compile(rb'\s*:\s*"')
 _JSON_WITHIN_BYTES: Final = 400
 # Jan  3 14:05:12 host … (RFC 3164 §4.1.2: no year, no zone)
@@ -126,16 +126,17 @@ class LineTimes:
         if (line[1:4] if first == b"[" else start) in _WEEKDAYS:
             return self._find_asctime(line)
         if first == b"{":
-            at = _find_json_value(line)
+            at = find_json_value(line)
             if at < 0:
                 return None
         else:
             at = 1 if first == b"[" else 0
             if line[at + 4 : at + 5] != b"-":
                 at = line.find(b"[", 0, _ACCESS_WITHIN_BYTES)
-                if at < 0 or line[at + 3 : at + 4] != b"/":
-                    return None
-                return self._find_second(line, at, _ACCESS_BYTES, _find_access)
+                is_access = at >= 0 and line[at + 3 : at + 4] == b"/"
+                return (
+                    self._find_second(line, at, _ACCESS_BYTES, _find_access) if is_access else None
+                )
         match = _PLAIN_ISO.match(line, at)
         if match is None:
             return _UNKNOWN
@@ -207,9 +208,9 @@ def _time_text(nanos: int | None) -> bytes | None:
     return None if nanos is None else format_time(nanos).encode()
 
 
-def _find_json_value(line: bytes) -> int:
+def find_json_value(line: bytes) -> int:
     """Where the value of a JSON line's time begins, behind its quote; -1: it has none."""
-    for key in _JSON_KEYS:
+    for key in JSON_KEYS:
         at = line.find(key, 0, _JSON_WITHIN_BYTES)
         if at >= 0 and (match := _JSON_VALUE.match(line, at + len(key))) is not None:
             return match.end()
@@ -217,7 +218,7 @@ def _find_json_value(line: bytes) -> int:
 
 
 def _json_nanos(line: bytes) -> int | None:
-    at = _find_json_value(line)
+    at = find_json_value(line)
     match = None if at < 0 else ISO_TIME.match(line, at)
     return None if match is None else iso_nanos(match)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 DEPTH_LIMIT: Final = 32
@@ -68,25 +69,19 @@ def _parse(text: str) -> dict[str, Any] | None:
     if text[-1] != "}":
         return None
     size = len(text)
-    braces = text.count("{")
-    if size > SIZE_LIMIT_BYTES >> 2 or braces + text.count("[") > DEPTH_LIMIT:
+    brackets = text.count("{") + text.count("[")
+    is_small = size <= NUMBER_LIMIT_DIGITS and brackets <= DEPTH_LIMIT
+    if size > SIZE_LIMIT_BYTES >> 2 or brackets > DEPTH_LIMIT:
         _check_bounds(text)
-    has_odd_space = "\t" in text or " :" in text or "\n" in text or "\r" in text
-    decoder = _EXACT if has_odd_space or size > NUMBER_LIMIT_DIGITS else _QUICK
     try:
-        value, end = decoder.raw_decode(text)
+        value, end = _SMALL(text, 0) if is_small else _LARGE(text, 0)
     except _LeftOutError:
         raise
-    except ValueError:
+    except (ValueError, StopIteration):
         return None
     if end != size:
         return None
-    if decoder is _QUICK:
-        # each key ends with `":`: as many of them as there are keys, then no key came twice
-        keys = len(value) if braces == 1 else _count_keys(value)
-        if text.count('":') != keys:
-            _EXACT.raw_decode(text)
-    if "\\" in text and "\\u" in text and not _is_unicode(value):
+    if "\\u" in text and not _is_unicode(value):
         raise _LeftOutError("surrogate")
     if size > VALUE_LIMIT_BYTES >> 2:
         _check_lengths(value, 0)
@@ -99,12 +94,6 @@ def _check_bounds(text: str) -> None:
         raise _LeftOutError("size")
     if _depth(text) > DEPTH_LIMIT:
         raise _LeftOutError("depth")
-
-
-def _count_keys(value: object) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(map(_count_keys, value.values()))
-    return sum(map(_count_keys, value)) if isinstance(value, list) else 0
 
 
 def _depth(text: str) -> int:
@@ -144,13 +133,15 @@ def _refuse_constant(_text: str) -> NoReturn:
     raise _LeftOutError("number")
 
 
-_QUICK: Final = json.JSONDecoder(parse_float=_float, parse_constant=_refuse_constant)
-_EXACT: Final = json.JSONDecoder(
+_SMALL: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_float, parse_constant=_refuse_constant
+).scan_once  # type: ignore[attr-defined]  # as raw_decode calls it, once for each line
+_LARGE: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
     object_pairs_hook=_unique,
     parse_float=_float,
     parse_int=_int,
     parse_constant=_refuse_constant,
-)
+).scan_once  # type: ignore[attr-defined]  # as above
 
 
 def _is_unicode(value: object) -> bool:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from shipper.wire.line_times import MONTHS, LineTimes
+from shipper.wire.line_times import JSON_KEYS, MONTHS, LineTimes, find_json_value
 
 _FEW: Final = 8
 """Fewer lines are looked at one by one."""
@@ -41,6 +41,7 @@ _FAR: Final = 90
 """Some characters less than where `find_line_time` looks: its end has to be within that."""
 _KIND: Final = 5
 """Enough of a line's start to know that its time stands nowhere else."""
+_VALUE_BYTES: Final = len("2026-01-03T14:05:12.123456789+01:00") + 2
 _CACHE_LIMIT: Final = 4096
 
 
@@ -81,6 +82,8 @@ class TimeColumns:
             if match is not None:
                 seconds = self._seconds_at_start(lines, texts, match.end(), read_at)
                 return TimeColumn("", seconds, "", 0)
+            if first[:1] == "{":
+                return TimeColumn("", self._json(lines, read_at), "", 0)
             if "[" in first[:_FAR]:
                 return TimeColumn("", self._bracketed(lines, texts, read_at), "", 0)
         return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
@@ -138,6 +141,23 @@ class TimeColumns:
         after = ("" if mark else ".") + "0" * (9 - len(fraction or "")) + "Z"
         words_at = first.end() - 1 if end == " " else 0
         return TimeColumn(f"{day}T", clocks, after, words_at)
+
+    def _json(self, lines: Sequence[bytes], read_at: str) -> list[str]:
+        """Times of JSON objects: those of one program have them at one place, behind one start."""
+        at = find_json_value(lines[0])
+        start = lines[0][:at]
+        if at < 0 or b"".join([line[:at] for line in lines]) != start * len(lines):
+            return self._one_by_one(lines, read_at)
+        others = JSON_KEYS[: next(n for n, key in enumerate(JSON_KEYS) if key in start)]
+        if any(key in line for key in others for line in lines):  # they count before this one
+            return self._one_by_one(lines, read_at)
+        values = b"\n".join([line[at : at + _VALUE_BYTES] for line in lines])
+        texts = values.decode("latin-1").split("\n")
+        first = _PLAIN.match(texts[0])
+        if first is None or len(texts) != len(lines):
+            return self._one_by_one(lines, read_at)
+        column = self._plain(first, lines, texts, read_at)
+        return [f"{column.before}{text}{column.after}" for text in column.texts]
 
     def _seconds_at_start(
         self, lines: Sequence[bytes], texts: Sequence[str], width: int, read_at: str
