@@ -602,7 +602,11 @@ class Tail:
         from_offset = max(source.offset, source.adopted_size)
         if today <= last.day or from_offset <= last.from_offset:
             return
-        row = self._make_row(source.rows[-1], source.read_head(), from_offset)
+        head = source.read_head()
+        if fingerprint(head[: last.fingerprint_bytes]) != last.fingerprint:
+            # a row must never hold the fingerprint of a truncated file's successor
+            raise ReplacedError("its first bytes have changed")
+        row = self._make_row(last, head, from_offset)
         self._ports.journal.append([row])
         source.rows.append(row)
         self._ports.on_row(row)

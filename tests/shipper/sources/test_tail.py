@@ -177,6 +177,23 @@ def test_days_that_come_and_go_over_a_quiet_file_make_no_row_twice(
     assert {0: b"one\ntwo\n"} == follower.centre.contents()
 
 
+def test_a_file_that_was_truncated_over_midnight_gives_its_row_no_other_fingerprint(
+    follower: Follower,
+) -> None:
+    """Else what was copied from it before would not be known again, and come twice."""
+    path = follower.write("cut.log", b"one\ntwo\n")
+    follower.step()
+    path.with_name("cut.log.1").write_bytes(path.read_bytes())
+    path.write_bytes(b"")
+    follower.write("cut.log", b"after the cut\n" * 3)
+    follower.clock.nanos += DAY_NANOS
+    for _ in range(3):
+        follower.step()
+    contents = follower.centre.contents()
+    assert {b"one\ntwo\n", b"after the cut\n" * 3} == set(contents.values())
+    assert 2 == len(contents)
+
+
 def test_a_new_days_row_is_durable_before_its_first_record(follower: Follower) -> None:
     """A crash after midnight: what went to the new day's index goes there again."""
     follower.write("a.log", b"one\n")
