@@ -397,11 +397,11 @@ def _make_transform(config: Config, kind: str, path: str) -> Transform | None:
 def _make_journal(config: Config, ports: TailPorts) -> JournalInput | None:
     if config.journald is None:
         return None
-    from shipper.sources.journal_input import JournalInput
+    from shipper.sources.journal_input import KIND, JournalInput
     from shipper.sources.journald import JournalReader, find_own_unit
 
     reader = JournalReader(config.journald.directory, own_unit=find_own_unit())
-    return JournalInput(reader, ports)
+    return JournalInput(reader, ports, transform=_make_transform(config, KIND, KIND))
 
 
 def _file_id(path: Path) -> FileId:

@@ -20,6 +20,7 @@ from shipper.sources.tail import Gap, TailPorts
 from shipper.wire.records import Records
 from shipper.wire.state import Checkpoint, Journal, Progress, SourceRow
 from shipper.wire.times import format_time
+from shipper.wire.transforms import Drop, Transform, Transformed
 
 KIND: Final = "journald"
 _RETRY_SECONDS: Final = 30.0
@@ -83,9 +84,13 @@ class JournalSource(Followed):
 class JournalInput:
     """The journal. One thread's."""
 
-    def __init__(self, reader: JournalReader, ports: TailPorts) -> None:
+    def __init__(
+        self, reader: JournalReader, ports: TailPorts, *, transform: Transform | None = None
+    ) -> None:
+        """`transform`: the rules for its entries; None: there are none."""
         self._reader = reader
         self._ports = ports
+        self._transform = transform
         self._sources: dict[int, JournalSource] = {}
         self._cursor = ""
         """Of the last entry that was given out, or that an earlier run knows to be stored."""
@@ -244,22 +249,26 @@ class JournalInput:
         if end == batch.end:  # behind what is not shipped, too
             cursor = batch.cursor
         start = source.take(entries, end, cursor)
-        lines = [entry.data for entry in entries]
+        kept = apply_rules(self._transform, entries, self._ports.clock.monotonic())
+        drops = sorted([*drops, *kept.drops], key=lambda drop: drop.start)
+        size_bytes = sum(len(entry.data) for entry in entries)
         return LogPart(
             source=source.number,
             start=start,
             end=end,
             tail=cursor.encode(),
             records=Records(
-                data=b"".join(lines),
+                data=b"".join(kept.records),
                 start=start,
-                lengths=list(map(len, lines)),
-                offsets=[entry.sequence for entry in entries],
+                lengths=list(map(len, kept.records)),
+                offsets=kept.offsets,
+                masked=kept.masked,
             ),
             read_at_nanos=now_nanos,
             builder=source.builder(row, self._ports.make_builder),
             drops=[self._ports.make_drop(row, drop) for drop in drops],
-            raw_size=sum(map(len, lines)),
+            dropped_bytes=size_bytes - sum(map(len, kept.records)),
+            raw_size=size_bytes,
         )
 
     def _declare(self, gap: JournalGap, source: JournalSource) -> None:
@@ -325,3 +334,31 @@ class JournalInput:
         self._reader.close()
         for source in self._sources.values():
             source.error = error
+
+
+def apply_rules(
+    transform: Transform | None, entries: Sequence[Entry], now_seconds: float
+) -> Transformed:
+    """What the rules leave of entries; places are sequence numbers, a drop's too."""
+    if transform is None:
+        return Transformed(
+            [entry.data for entry in entries], [entry.sequence for entry in entries], {}, ()
+        )
+    records: list[bytes] = []
+    offsets: list[int] = []
+    masked: dict[int, Sequence[tuple[int, int]]] = {}
+    drops: list[Drop] = []
+    for entry in entries:
+        kept = transform.apply([entry.data], 0, now_seconds)
+        if kept.masked:
+            masked[len(records)] = kept.masked[0]
+        records += kept.records
+        offsets += [entry.sequence] * len(kept.records)
+        for drop in kept.drops:
+            last = drops[-1] if drops else None
+            start, count = entry.sequence, 1
+            if last is not None and (last.end, last.reason) == (start, drop.reason):
+                start, count = last.start, last.count + 1
+                drops.pop()
+            drops.append(Drop(start=start, end=entry.sequence + 1, count=count, reason=drop.reason))
+    return Transformed(records, offsets, masked, drops)

@@ -46,7 +46,8 @@ class LogPart:
         if item >= len(records):
             return None
         offset = self.records.places(records)[item]
-        return self.builder.build_plain(records[item], offset, self.read_at_nanos)
+        masked = self.records.masked.get(item, ())
+        return self.builder.build_plain(records[item], offset, self.read_at_nanos, masked)
 
     def raw_bytes(self, item: int) -> int:
         """The record's length; 0 for a drop, whose bytes are counted as dropped."""

@@ -104,7 +104,13 @@ class RecordBuilder:
                 return self._build_columns(lines, texts, places, times, read_at)
         return self._build_each(records, lines, read_at_nanos, read_at)
 
-    def build_plain(self, record: bytes, offset: int, read_at_nanos: int) -> bytes:
+    def build_plain(
+        self,
+        record: bytes,
+        offset: int,
+        read_at_nanos: int,
+        masked: Sequence[tuple[int, int]] = (),
+    ) -> bytes:
         """The record's item in a form that no mapping refuses: its bytes and when they were read.
 
         It has the id that `build` gives, so that either of the two can be stored, not both.
@@ -114,7 +120,8 @@ class RecordBuilder:
         item = (
             f'{self._head}{offset}-{len(record)}-{zlib.crc32(record):08x}"}}}}\n'
             f'{{"@timestamp":"{read_at}","event.created":"{read_at}","afterimage.raw":"{raw}",'
-            f'"log.offset":{offset},"log.length":{len(record)}{self._tails[""]}'
+            f'"log.offset":{offset},"log.length":{len(record)}'
+            f"{_masked_member(masked)}{self._tails['']}"
         )
         return item.encode(BYTES_AS_TEXT)
 
@@ -197,9 +204,7 @@ class RecordBuilder:
                 level = str(shaped.fields.get("log.level", "")) or find_level(
                     shaped.message.encode("utf-8", "replace")
                 )
-            if place in records.masked:
-                ranges = [f"{start}-{length}" for start, length in records.masked[place]]
-                extra += ',"afterimage.masked":' + to_json(ranges).decode()
+            extra += _masked_member(records.masked.get(place, ()))
             items.append(
                 f'{self._head}{offset}-{len(line)}-{zlib.crc32(line):08x}"}}}}\n'
                 f'{{"@timestamp":"{time or read_at}","event.created":"{read_at}",'
@@ -279,6 +284,12 @@ def _structured(line: bytes) -> str:
     """What a JSON object gives beside its message; empty: the line is none."""
     member = fields_member(line) if line[0] == _BRACE else b""
     return "," + member[:-1].decode(BYTES_AS_TEXT) if member else ""
+
+
+def _masked_member(ranges: Sequence[tuple[int, int]]) -> str:
+    """Which bytes of a record were overwritten; empty: none."""
+    texts = [f"{start}-{length}" for start, length in ranges]
+    return ',"afterimage.masked":' + to_json(texts).decode() if texts else ""
 
 
 def _raw_member(line: bytes) -> str:
