@@ -127,7 +127,8 @@ class Watcher:
     def forget_file(self, key: int) -> None:
         """It is closed."""
         watch = self._watches.pop(key, None)
-        if watch is not None:
+        # one inode has one watch: that of a truncated file is its successor's by now
+        if watch is not None and self._keys.get(watch) == key:
             del self._keys[watch]
             self._functions.inotify_rm_watch(self._file, watch)
 

@@ -105,6 +105,18 @@ def test_a_forgotten_file_is_not_told(watcher: Watcher, log: tuple[Path, int]) -
     assert frozenset((8,)) == _wait(watcher).files
 
 
+def test_a_file_with_two_keys_is_its_last_ones(watcher: Watcher, log: tuple[Path, int]) -> None:
+    """A truncated file and its successor are one inode: the first one's end leaves the second's."""
+    path, descriptor = log
+    watcher.watch_file(7, descriptor)
+    watcher.watch_file(8, descriptor)
+    watcher.forget_file(7)
+    _append(path)
+    assert {8} == _wait(watcher).files
+    watcher.forget_file(8)
+    watcher.forget_file(8)
+
+
 def test_what_comes_and_goes_in_a_folder_is_told(watcher: Watcher, tmp_path: Path) -> None:
     """Created, renamed, deleted; a write to a file that is not followed wakes nobody."""
     assert watcher.watch_folders([str(tmp_path)])
