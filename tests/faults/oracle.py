@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,28 +134,22 @@ def judge(ledger: Ledger, logs: Iterable[Stored], gaps: Iterable[Mapping[str, An
             continue
         streams.setdefault(key.stream, {}).setdefault(key.source, []).append((key.offset, data))
     stored: Counter[bytes] = Counter()
-    fragments: list[bytes] = []
+    edges: set[bytes] = set()
     for sources in streams.values():
         of_stream: Counter[bytes] = Counter()
         for number, records in sources.items():
-            _read_source(account, number, records, of_stream, fragments)
+            _read_source(account, number, records, of_stream, edges)
         account.declared += sum(min(count, stored[piece]) for piece, count in of_stream.items())
         for piece, count in of_stream.items():
             stored[piece] = max(stored[piece], count)
-    _compare(account, ledger, stored, {str(gap["log.file.path"]) for gap in gaps})
-    written = [bytes(life.data) for life in ledger.lives]
-    account.altered += [
-        f"{piece[:80]!r} was never written"
-        for piece in fragments
-        if not any(piece in data for data in written)
-    ]
+    _compare(account, ledger, stored, {str(gap["log.file.path"]) for gap in gaps}, edges)
     return account
 
 
 def judge_messages(ledger: Ledger, messages: Iterable[bytes]) -> Account:
     """Hold the messages of any shipper, one line each, against the ledger."""
     account = Account()
-    _compare(account, ledger, Counter(messages), None)
+    _compare(account, ledger, Counter(messages), None, frozenset())
     return account
 
 
@@ -163,9 +158,9 @@ def _read_source(
     number: int,
     records: list[tuple[int, bytes]],
     pieces: Counter[bytes],
-    fragments: list[bytes],
+    edges: set[bytes],
 ) -> None:
-    """Lay a source's records side by side and cut them into lines; a hole leaves fragments."""
+    """Lay a source's records side by side and cut them into lines; a hole leaves edges."""
     records.sort()
     at = 0
     run = bytearray()
@@ -175,31 +170,39 @@ def _read_source(
             account.repeated.append(f"source {number}: [{offset}, {at}) is stored twice")
             continue
         if offset > at:
-            _cut_run(run, pieces, fragments, is_whole=is_whole, goes_on=True)
+            _cut_run(run, pieces, edges, is_whole=is_whole, goes_on=True)
             run, is_whole = bytearray(), False
         run += data
         at = offset + len(data)
-    _cut_run(run, pieces, fragments, is_whole=is_whole, goes_on=False)
+    _cut_run(run, pieces, edges, is_whole=is_whole, goes_on=False)
 
 
 def _cut_run(
-    run: bytearray, pieces: Counter[bytes], fragments: list[bytes], *, is_whole: bool, goes_on: bool
+    run: bytearray, pieces: Counter[bytes], edges: set[bytes], *, is_whole: bool, goes_on: bool
 ) -> None:
+    """What stands at a hole may be a whole line or a part of one."""
     lines = bytes(run).split(b"\n")
-    last = lines.pop()
+    if not lines[-1]:
+        lines.pop()
+    elif goes_on:
+        edges.add(lines[-1])
     if lines and not is_whole:
-        fragments.append(lines.pop(0))
+        edges.add(lines[0])
     pieces.update(lines)
-    if last and goes_on:
-        fragments.append(last)
-    elif last:
-        pieces[last] += 1
 
 
 def _compare(
-    account: Account, ledger: Ledger, stored: Counter[bytes], gap_paths: set[str] | None
+    account: Account,
+    ledger: Ledger,
+    stored: Counter[bytes],
+    gap_paths: set[str] | None,
+    edges: AbstractSet[bytes],
 ) -> None:
-    """`gap_paths`: where something was declared missing; None: this shipper declares nothing."""
+    """Hold lines against lines.
+
+    `gap_paths`: where something was declared missing; None: this shipper declares nothing.
+    `edges`: what may be a part of a line, beside a hole.
+    """
     owed: Counter[bytes] = Counter()
     risky: dict[bytes, Life] = {}
     paths: dict[bytes, str] = {}
@@ -221,5 +224,7 @@ def _compare(
     for piece, count in (stored - owed).items():
         if owed[piece]:
             account.repeated += [f"{piece[:80]!r}"] * count
-        elif not any(piece and life.data.find(piece) >= 0 for life in risky.values()):
+        elif not any(
+            piece in life.data for life in (ledger.lives if piece in edges else risky.values())
+        ):
             account.altered += [f"{piece[:80]!r} was never written"] * count
