@@ -30,7 +30,7 @@ from shipper.ports import Clock, Part
 from shipper.reporting import Reporter, ReporterPorts
 from shipper.sources.followed import SourceNumbers
 from shipper.sources.part import LogPart
-from shipper.sources.tail import Gap, TailPorts
+from shipper.sources.ports import Gap, SourcePorts
 from shipper.state_folder import StateFolder
 from shipper.statistics import (
     Statistics,
@@ -120,7 +120,7 @@ class Agent:
         )
         self._inputs = Inputs(
             config,
-            TailPorts(
+            SourcePorts(
                 journal=self._state,
                 clock=self._clock,
                 make_builder=self._make_builder,

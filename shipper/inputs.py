@@ -20,9 +20,10 @@ from shipper.ports import Clock
 from shipper.sources.followed import Followed
 from shipper.sources.notify import Watcher
 from shipper.sources.part import LogPart
+from shipper.sources.ports import SourcePorts
 from shipper.sources.rotation import FileId
 from shipper.sources.spool import Spool, SpoolBudget
-from shipper.sources.tail import Tail, TailPorts
+from shipper.sources.tail import Tail
 from shipper.sources.watch import Watch
 from shipper.wakeup import Wakeup
 from shipper.wire.framing import Framer
@@ -59,7 +60,7 @@ class SpoolUse:
 class Inputs:
     """All inputs of one configuration. One thread's; servers have their own."""
 
-    def __init__(self, config: Config, ports: TailPorts, *, since: str, wakeup: Wakeup) -> None:
+    def __init__(self, config: Config, ports: SourcePorts, *, since: str, wakeup: Wakeup) -> None:
         """`since`: when the stream began; `wakeup`: what the agent's loop waits for.
 
         Raises:
@@ -394,7 +395,7 @@ def _make_transform(config: Config, kind: str, path: str) -> Transform | None:
     return make_transform(config.masks, config.drops, config.rates, path, kind=kind)
 
 
-def _make_journal(config: Config, ports: TailPorts) -> JournalInput | None:
+def _make_journal(config: Config, ports: SourcePorts) -> JournalInput | None:
     if config.journald is None:
         return None
     from shipper.sources.journal_input import KIND, JournalInput

@@ -16,7 +16,7 @@ from shipper.errors import ShipperError
 from shipper.sources.followed import Followed
 from shipper.sources.journald import Batch, Entry, JournalGap, JournalReader, find_earliest
 from shipper.sources.part import LogPart
-from shipper.sources.tail import Gap, TailPorts
+from shipper.sources.ports import Gap, SourcePorts
 from shipper.wire.records import Records
 from shipper.wire.state import Checkpoint, Journal, Progress, SourceRow
 from shipper.wire.times import format_time
@@ -85,7 +85,7 @@ class JournalInput:
     """The journal. One thread's."""
 
     def __init__(
-        self, reader: JournalReader, ports: TailPorts, *, transform: Transform | None = None
+        self, reader: JournalReader, ports: SourcePorts, *, transform: Transform | None = None
     ) -> None:
         """`transform`: the rules for its entries; None: there are none."""
         self._reader = reader

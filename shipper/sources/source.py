@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from shipper.ports import CHUNK_BYTES, LONG_CHUNK_BYTES
 from shipper.sources.followed import Followed
@@ -34,6 +34,14 @@ _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 class ReplacedError(Exception):
     """The bytes that were read before are not there any more: truncated, or another file."""
+
+
+class Waiting(NamedTuple):
+    """Bytes that were read and did not make a whole record yet."""
+
+    start: int
+    end: int
+    seen_at_nanos: int
 
 
 class Source(Followed):
@@ -75,6 +83,7 @@ class Source(Followed):
         """Since when no pattern names it: renamed or deleted."""
         self.barren_size = -1
         """At this size no whole record was left: it is not read again until it grows."""
+        self._waiting: Waiting | None = None
         self.is_removed = False
         """Whether its spool segment was removed."""
         self._earlier_tail = earlier.tail
@@ -183,6 +192,17 @@ class Source(Followed):
         while self.cuts and self.cuts[0] <= self.offset:
             del self.cuts[0]
         return start, self.offset, tail
+
+    def note_waiting(self, now_nanos: int) -> None:
+        """The last read found no whole record; who waits already was seen before."""
+        if self.barren_size > self.offset and self.waiting is None:
+            self._waiting = Waiting(self.offset, self.barren_size, now_nanos)
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What was seen of the next record before it was whole; None: nothing."""
+        waiting = self._waiting
+        return waiting if waiting is not None and waiting.start == self.offset else None
 
     @property
     def known(self) -> Known:

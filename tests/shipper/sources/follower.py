@@ -13,7 +13,8 @@ from typing import Any
 from shipper.sources.followed import SourceNumbers
 from shipper.sources.notify import Watcher
 from shipper.sources.part import LogPart
-from shipper.sources.tail import Gap, Tail, TailPorts
+from shipper.sources.ports import Gap, SourcePorts
+from shipper.sources.tail import Tail
 from shipper.sources.watch import Watch
 from shipper.state_folder import StateFolder
 from shipper.wire.builder import RecordBuilder, split_items
@@ -112,7 +113,7 @@ class Follower:
         self.state = StateFolder(self._folder / "state", instance_id="i-1", now=now)
         self.tail = Tail(
             [Watch(patterns=self._patterns)],
-            TailPorts(
+            SourcePorts(
                 journal=self.state,
                 clock=self.clock,
                 make_builder=self._make_builder,

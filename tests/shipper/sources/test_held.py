@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.sources import tail
+from shipper.sources import open_files
 from shipper.sources.held import Held, find_excess, find_held
 from tests.shipper.sources.follower import Follower
 
@@ -57,7 +57,7 @@ def test_what_is_let_go_is_declared(follower: Follower, monkeypatch: pytest.Monk
             limit_bytes=10_000, since=found.since,
         )  # fmt: skip
 
-    monkeypatch.setattr(tail, "find_held", shrink)
+    monkeypatch.setattr(open_files, "find_held", shrink)
     follower.clock.advance(1)
     follower.tail.rescan()
     (gap,) = follower.centre.gaps

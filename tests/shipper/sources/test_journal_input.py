@@ -22,7 +22,7 @@ from shipper.sources.journald import (
     parse_cursor,
 )
 from shipper.sources.part import LogPart
-from shipper.sources.tail import Gap, TailPorts
+from shipper.sources.ports import Gap, SourcePorts
 from shipper.state_folder import StateFolder
 from shipper.wire.builder import RecordBuilder
 from shipper.wire.journal_entries import build_line, shape
@@ -138,7 +138,7 @@ class Rig:
         self.reader = ListReader(self.written)
         self.input = JournalInput(
             self.reader,
-            TailPorts(
+            SourcePorts(
                 journal=self,
                 clock=self.clock,
                 make_builder=self._make_builder,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.sources.tail import DELETED_QUIET_SECONDS, RENAMED_QUIET_SECONDS
+from shipper.sources.open_files import DELETED_QUIET_SECONDS, RENAMED_QUIET_SECONDS
 from tests.shipper.sources.follower import Follower
 
 

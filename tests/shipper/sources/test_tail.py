@@ -308,7 +308,7 @@ def test_a_file_that_can_not_be_opened_is_told_once_and_read_when_it_can_be(
 
     follower.write("a.log", b"one\n")
     with monkeypatch.context() as patch:
-        patch.setattr("shipper.sources.tail.open_file", refuse)
+        patch.setattr("shipper.sources.opening.open_file", refuse)
         follower.step()
         follower.step()
         assert {"Permission denied"} == set(follower.tail.unreadable.values())

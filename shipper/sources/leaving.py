@@ -1,0 +1,130 @@
+"""A source whose file is gone or has other bytes: it goes on in a copy, unpacked, or ends.
+
+In: a source, and why its file is not its own any more. Out: the source with another file to read
+the rest from, or ended, with its unread bytes declared as a gap. Where a compressed form holds them
+and there is no room to unpack it, the source waits for room. It must never end one that has unread
+bytes without declaring them, nor declare what can still be read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shipper.sources.ports import Gap, SourcePorts
+from shipper.sources.registry import Registry
+from shipper.sources.rotation import Found
+from shipper.sources.rows import build_copy_row
+from shipper.sources.source import Source
+from shipper.sources.successors import find_copy, unpack
+from shipper.sources.watching import Watching
+
+_NO_ROOM: Final = "the rest of its old bytes waits to be unpacked"
+
+
+class Leaving:
+    """What becomes of sources that lose their file. One thread's."""
+
+    def __init__(
+        self, registry: Registry, watching: Watching, ports: SourcePorts, *, unpack_folder: str
+    ) -> None:
+        """`unpack_folder`: where the rest of a compressed file is kept until it is shipped."""
+        self._registry = registry
+        self._watching = watching
+        self._ports = ports
+        self._unpack_folder = unpack_folder
+        self._waiting: dict[int, str] = {}
+        """Sources that have no file until there is room to unpack one, and why they left theirs."""
+
+    def end_vanished(self, source: Source) -> None:
+        """It was deleted while no descriptor held it; OSError: no room to unpack its rest."""
+        if source.watch is not None and source.watch.segments is not None:
+            source.is_removed = True  # by us, who died before that was written down
+            if source.size <= source.offset:
+                self.end(source)
+                return
+        elif source.has_unknown_rest and self._go_on_unpacked(source):
+            return
+        if not source.is_verified:
+            self.declare_lost(source, source.size, "removed while the shipper was not running")
+        elif source.size > source.offset:
+            self.declare_lost(source, source.size, "removed before it was read")
+        self.end(source)
+
+    def leave(self, source: Source, why: str) -> None:
+        """Its file has other bytes now: go on elsewhere, or end it; its file id is free then."""
+        try:
+            is_going_on = self._go_on_in_copy(source) or self._go_on_unpacked(source)
+        except OSError as error:
+            source.error = f"{_NO_ROOM}: {error}"
+            self._waiting[source.number] = why
+            self._give_up_file(source)
+            return
+        self._waiting.pop(source.number, None)
+        if not is_going_on:
+            source.error = ""
+            self.declare_lost(source, source.known_end, why)
+            self._give_up_file(source)
+            self.end(source)
+
+    def leave_again(self) -> None:
+        """Try once more what there was no room for."""
+        for number, why in list(self._waiting.items()):
+            self.leave(self._registry.by_number[number], why)
+
+    def end(self, source: Source) -> None:
+        """Nothing more is read from it."""
+        self._watching.close_file(source)
+        self._registry.end(source)
+
+    def declare_lost(self, source: Source, end: int, reason: str) -> None:
+        """What was not read up to `end` will not be."""
+        self._declare(source, source.offset, max(end, source.offset), reason)
+
+    def _give_up_file(self, source: Source) -> None:
+        """What is in it now is its successor's."""
+        self._watching.close_file(source)
+        self._registry.leave_file(source)
+        source.size = max(source.known_end, source.offset)
+        source.barren_size = -1
+
+    def _go_on_in_copy(self, source: Source) -> bool:
+        """Read the rest from the copy that was made before truncating, if there is one."""
+        copy = find_copy(source.first_path, source.known, self._registry.by_file.__contains__)
+        if copy is None:
+            return False
+        now_nanos = self._ports.clock.now_nanos()
+        row = build_copy_row(source.rows[-1], source.offset, copy.file_id, now_nanos=now_nanos)
+        self._ports.journal.append([row])
+        self._registry.leave_file(source)
+        source.go_on_in(copy.path, row)
+        self._registry.take_file(source)
+        self._ports.on_row(row)
+        self._declare_race(source, copy)
+        source.known_end = min(source.known_end, copy.stat.st_size)
+        self._registry.note_stat(source, copy.stat)
+        self._registry.queue_seen()
+        return True
+
+    def _go_on_unpacked(self, source: Source) -> bool:
+        """Read the rest of a file from its compressed form, if there is one."""
+        file = unpack(source.first_path, source.known, self._unpack_folder)
+        if file is None:
+            return False
+        self._registry.leave_file(source)
+        source.go_on_unpacked(file)
+        self._registry.take_file(source)
+        source.missing_at = source.missing_at or self._ports.clock.monotonic()
+        self._registry.note_ready(source)
+        return True
+
+    def _declare_race(self, source: Source, copy: Found) -> None:
+        """What was written between copying and truncating is in neither file."""
+        copied = copy.stat.st_size
+        reason = "truncated: what was written after it was copied is not known"
+        self._declare(source, copied, max(copied, source.known_end), reason)
+
+    def _declare(self, source: Source, start: int, end: int, reason: str) -> None:
+        source.unpublished_gaps += 1
+        self._ports.on_gap(
+            Gap(source=source.number, path=source.first_path, start=start, end=end, reason=reason)
+        )
