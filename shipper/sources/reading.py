@@ -7,13 +7,14 @@ row that it rests on is durable.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
 from shipper.sources.part import LogPart
 from shipper.sources.ports import SourcePorts
 from shipper.sources.rows import build_day_row
-from shipper.sources.source import ReplacedError, Source
+from shipper.sources.source import Source
 from shipper.wire.framing import Framed
 from shipper.wire.records import Records
 from shipper.wire.state import fingerprint
@@ -95,10 +96,12 @@ class Reading:
         if format_time(now_nanos)[:10] <= last.day or from_offset <= last.from_offset:
             return
         head = source.read_head()
-        if fingerprint(head[: last.fingerprint_bytes]) != last.fingerprint:
-            # a row must never hold the fingerprint of a truncated file's successor
-            raise ReplacedError("its first bytes have changed")
         row = build_day_row(last, from_offset, head=head, now_nanos=now_nanos)
+        if fingerprint(head[: last.fingerprint_bytes]) != last.fingerprint:
+            # a truncated file's successor, or an unpacked rest: not this source's first bytes
+            row = dataclasses.replace(
+                row, fingerprint=last.fingerprint, fingerprint_bytes=last.fingerprint_bytes
+            )
         self._ports.journal.append([row])
         source.rows.append(row)
         self._ports.on_row(row)

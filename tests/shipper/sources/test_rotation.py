@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shipper.sources.open_files import DELETED_QUIET_SECONDS, RENAMED_QUIET_SECONDS
-from tests.shipper.sources.follower import Follower
+from tests.shipper.sources.follower import DAY_NANOS, Follower
 
 
 def rotate(follower: Follower, name: str, *, keep: int = 9) -> None:
@@ -391,6 +391,23 @@ def test_a_file_that_was_compressed_while_stopped_is_read_to_its_end(
     follower.step(seconds=DELETED_QUIET_SECONDS + 1)
     follower.step()
     assert [1] == [source.number for source in follower.tail.sources]
+
+
+def test_a_file_that_was_compressed_over_midnight_is_read_to_its_end(follower: Follower) -> None:
+    """Its rest goes to the new day, and it stays the file that it was."""
+    path = follower.write("a.log", b"one\n" * 400)
+    follower.step()
+    follower.save()
+    follower.crash()
+    follower.write("a.log", b"two\n" * 400)
+    Path(f"{path}.1.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    follower.clock.nanos += 2 * DAY_NANOS
+    follower.restart()
+    for _ in range(3):
+        follower.step()
+    assert {0: b"one\n" * 400 + b"two\n" * 400} == follower.centre.contents()
+    assert 1 == len({row.fingerprint for row in follower.centre.rows})
 
 
 def test_a_damaged_archive_is_no_successor(follower: Follower) -> None:
