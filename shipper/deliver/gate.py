@@ -175,11 +175,11 @@ class Gate:
                 self._is_probing = False
             self._changed.notify_all()
 
-    def note_well(self, *, seconds: float, has_stored: bool) -> None:
+    def note_well(self, *, seconds: float, body_bytes: int, has_stored: bool) -> None:
         """A request was answered item by item."""
         with self._changed:
             self._failures = 0
-            self._limits.note_success(seconds)
+            self._limits.note_success(seconds, body_bytes)
             self._stored += has_stored
 
     def note_too_large(self, body_bytes: int) -> None:

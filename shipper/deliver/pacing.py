@@ -29,6 +29,8 @@ less often, by all, until it is fast again."""
 _TRICKLE_LINGERS: Final = 5.0
 TRICKLE_BYTES: Final = 16 << 10
 """A body of some thirty lines. A quiet shipper sends a smaller one once a second at most."""
+_LATENCY_BYTES: Final = 256 << 10
+"""The body whose time is the centre's latency; a larger one may take longer in proportion."""
 _SMOOTHING: Final = 0.2
 _STRAINED_SECONDS: Final = 0.05
 
@@ -82,8 +84,12 @@ class Limits:
         """How many requests may be under way at once: 1 or more."""
         return int(self._concurrency)
 
-    def note_success(self, seconds: float) -> None:
-        """A request was carried out: a little more is allowed."""
+    def note_success(self, seconds: float, body_bytes: int = 0) -> None:
+        """A request was carried out: a little more is allowed.
+
+        That a large body takes long says little of the centre: its time counts by its size.
+        """
+        seconds *= min(1.0, _LATENCY_BYTES / max(1, body_bytes))
         self._concurrency = min(
             self._concurrency + 1.0 / self._concurrency, float(self._most_concurrency)
         )

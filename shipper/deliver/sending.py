@@ -154,7 +154,9 @@ class Sending:
         seconds = self._ports.clock.monotonic() - started_at
         if outcome.answered:
             has_stored = bool(outcome.done or outcome.conflicts)
-            self._gate.note_well(seconds=seconds, has_stored=has_stored)
+            self._gate.note_well(
+                seconds=seconds, body_bytes=self._batch.built_bytes, has_stored=has_stored
+            )
             if outcome.is_overload:
                 self._gate.note_strain(ticket)
         elif outcome.too_large:

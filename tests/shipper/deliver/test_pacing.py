@@ -144,3 +144,14 @@ def test_overload_makes_lines_gather_longer() -> None:
     for _ in range(40):
         limits.note_success(0.005)
     assert LINGER_LEAST_SECONDS == linger_seconds(limits.latency_seconds)
+
+
+def test_a_large_body_that_takes_long_says_little_of_the_centre() -> None:
+    """Else the end of a backlog would gather for seconds at a centre that is well."""
+    limits = Limits(most_concurrency=2)
+    for _ in range(50):
+        limits.note_success(1.0, 4 << 20)
+    assert 0.05 < limits.latency_seconds < 0.07
+    for _ in range(50):
+        limits.note_success(1.0, 1000)
+    assert limits.latency_seconds > 0.9
