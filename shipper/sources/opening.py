@@ -66,6 +66,14 @@ class Opening:
         before = self._registry.last_at_path.get(rotated_from(file.path))
         return before is not None and _is_copy(file, before)
 
+    def is_missed(self, file: Found) -> bool:
+        """Whether its first path was its own, since the stream began, and rotation took it away."""
+        return (
+            rotated_from(file.path) == file.first_path
+            and file.stat.st_mtime_ns >= self._since_nanos
+            and not self.is_copy_of_followed(file)
+        )
+
     def _find_missed(self, new: Sequence[NewFile], seen: set[FileId]) -> list[NewFile]:
         """Files that had a path that is followed, and were rotated away between two looks at it."""
         missed: list[NewFile] = []

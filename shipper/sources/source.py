@@ -222,6 +222,7 @@ class Source(Followed):
         self.file_id = (row.device, row.inode)
         self.path = path
         self.barren_size = -1
+        self.until = None  # where a drain ends was the other file's
 
     def go_on_unpacked(self, file: int) -> None:
         """Read the rest from `file`, a descriptor without a name."""
@@ -234,6 +235,7 @@ class Source(Followed):
             self._tail = self.acks.tail = os.pread(file, back, self.offset - back)
         self.is_verified = True
         self.adopted_size = found.st_size
+        self.until = None  # as above
         self.note_stat(found)
 
     @property

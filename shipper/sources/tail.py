@@ -264,15 +264,17 @@ class Tail:
 
     def _end_replaced(self, source: Source, why: str) -> None:
         """Truncated or overwritten: the same file id is another source from here on."""
-        path, file_id = source.path, source.file_id
+        path, file_id, is_named = source.path, source.file_id, source.missing_at is None
         self._leaving.leave(source, f"truncated or replaced: {why}")
         try:
-            stat = os.stat(path)  # noqa: PTH116 - as in rotation.py
+            found = Found(path, os.stat(path), path if is_named else source.first_path)  # noqa: PTH116 - as in rotation.py
         except OSError:
             return
-        if source.missing_at is None and (stat.st_dev, stat.st_ino) == file_id:
-            watch = source.watch or self._scanners[0][0]
-            self._opening.start([(watch, Found(path, stat, path))], set())
+        if found.file_id != file_id:
+            return
+        # a name that no pattern has: the inode was used again, and its new file rotated away, too
+        if is_named or self._opening.is_missed(found):
+            self._opening.start([(source.watch or self._scanners[0][0], found)], set())
 
     def cut_partials(self) -> None:
         """Make records of last lines without newline that nobody finishes."""

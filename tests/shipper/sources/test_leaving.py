@@ -126,3 +126,22 @@ def test_a_drain_does_not_wait_for_room(follower: Follower, disk: StateDisk) -> 
     assert follower.tail.is_drained
     assert disk.is_full
     assert [] == follower.centre.gaps
+
+
+def test_a_drain_reads_unpacked_bytes_to_their_own_end(follower: Follower) -> None:
+    """Where the drain ends was set by the size of the file that has its place."""
+    path = follower.write("a.log", OLD)
+    follower.step()
+    follower.save()
+    follower.crash()
+    with path.open("ab") as file:
+        file.write(REST)
+    replace(path)
+    follower.restart()
+    follower.tail.rescan()
+    follower.tail.begin_drain()
+    for _ in range(3):
+        follower.tail.rescan()
+        follower.read()
+    assert follower.tail.is_drained
+    assert {0: OLD + REST, 1: NEW} == follower.centre.contents()

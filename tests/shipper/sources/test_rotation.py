@@ -215,6 +215,29 @@ def test_an_inode_that_was_used_again_while_stopped_is_another_source(follower: 
     assert str(follower.logs / "b.log") == follower.centre.rows[-1].path
 
 
+def test_an_inode_that_was_used_again_and_rotated_away_while_stopped_is_read(
+    follower: Follower,
+) -> None:
+    """No pattern names what is there now: its name says whose place it had."""
+    path = follower.write("a.log", b"one\n" * 40)
+    follower.step()
+    follower.save()
+    follower.crash()
+    Path(f"{path}.2.gz").write_bytes(gzip.compress(path.read_bytes() + b"rest\n"))
+    os.truncate(path, 0)
+    follower.write("a.log", b"in its inode\n")
+    path.rename(f"{path}.1")
+    follower.write("a.log", b"new\n")
+    follower.restart()
+    for _ in range(3):
+        follower.step()
+    assert sorted([b"one\n" * 40 + b"rest\n", b"in its inode\n", b"new\n"]) == sorted(
+        follower.centre.contents().values()
+    )
+    assert {str(path)} == {row.path for row in follower.centre.rows}
+    assert [] == follower.centre.gaps
+
+
 def test_a_file_that_was_deleted_while_stopped_is_declared(follower: Follower) -> None:
     """Nobody can say whether more was written to it: a gap whose end is not known."""
     path = follower.write("a.log", b"one\n")
