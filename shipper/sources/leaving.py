@@ -15,7 +15,7 @@ from shipper.sources.registry import Registry
 from shipper.sources.rotation import Found
 from shipper.sources.rows import build_copy_row
 from shipper.sources.source import Source
-from shipper.sources.successors import find_copy, unpack
+from shipper.sources.successors import find_copies, holds_at, unpack
 from shipper.sources.watching import Watching
 
 _NO_ROOM: Final = "the rest of its old bytes waits to be unpacked"
@@ -34,6 +34,8 @@ class Leaving:
         self._unpack_folder = unpack_folder
         self._waiting: dict[int, str] = {}
         """Sources that have no file until there is room to unpack one, and why they left theirs."""
+        self._leaving: set[int] = set()
+        """Those that look for a copy now."""
 
     def end_vanished(self, source: Source) -> None:
         """It was deleted while no descriptor held it; OSError: no room to unpack its rest."""
@@ -89,21 +91,38 @@ class Leaving:
 
     def _go_on_in_copy(self, source: Source) -> bool:
         """Read the rest from the copy that was made before truncating, if there is one."""
-        copy = find_copy(source.first_path, source.known, self._registry.by_file.__contains__)
+        copy = self._find_copy(source)
         if copy is None:
             return False
         now_nanos = self._ports.clock.now_nanos()
         row = build_copy_row(source.rows[-1], source.offset, copy.file_id, now_nanos=now_nanos)
         self._ports.journal.append([row])
         self._registry.leave_file(source)
-        source.go_on_in(copy.path, row)
+        source.go_on_in(copy.path, row, copy.stat.st_size)
         self._registry.take_file(source)
         self._ports.on_row(row)
         self._declare_race(source, copy)
-        source.known_end = min(source.known_end, copy.stat.st_size)
+        source.known_end = max(source.offset, min(source.known_end, copy.stat.st_size))
         self._registry.note_stat(source, copy.stat)
         self._registry.queue_seen()
         return True
+
+    def _find_copy(self, source: Source) -> Found | None:
+        """A copy that no other source reads; one whose file was copied over leaves it first."""
+        self._leaving.add(source.number)
+        try:
+            for copy in find_copies(source.first_path, source.known):
+                other = self._registry.by_file.get(copy.file_id)
+                if other is None:
+                    return copy
+                if other.number in self._leaving or holds_at(copy.path, other.known):
+                    continue
+                self.leave(other, "another copy was made over it")
+                if copy.file_id not in self._registry.by_file:
+                    return copy
+        finally:
+            self._leaving.discard(source.number)
+        return None
 
     def _go_on_unpacked(self, source: Source) -> bool:
         """Read the rest of a file from its compressed form, if there is one."""
@@ -119,7 +138,7 @@ class Leaving:
 
     def _declare_race(self, source: Source, copy: Found) -> None:
         """What was written between copying and truncating is in neither file."""
-        copied = copy.stat.st_size
+        copied = max(copy.stat.st_size, source.offset)
         reason = "truncated: what was written after it was copied is not known"
         self._declare(source, copied, max(copied, source.known_end), reason)
 

@@ -18,7 +18,7 @@ from shipper.sources.registry import Registry
 from shipper.sources.rotation import FileId, Found, list_rotated, rotated_from
 from shipper.sources.rows import build_first_row
 from shipper.sources.source import Source, open_file
-from shipper.sources.successors import have_same_start, holds
+from shipper.sources.successors import is_copy
 from shipper.sources.watch import Watch
 from shipper.sources.watching import Watching
 from shipper.wire.state import FINGERPRINT_BYTES
@@ -154,16 +154,14 @@ class Opening:
 
 def _is_copy(file: Found, source: Source) -> bool:
     """Whether it is a copy of what `source` follows, in whose place it may come yet."""
-    if source.ended or source.file is None:
+    if source.ended:
         return False
     try:
         copied = open_file(file.path)
     except OSError:
         return False
     try:
-        # what is there of a truncated file is its successor's
-        is_alike = source.offset > 0 or have_same_start(copied, source.file)
-        return is_alike and holds(copied, source.known)
+        return is_copy(copied, source.file, source.known)
     except OSError:
         return False
     finally:

@@ -84,6 +84,8 @@ class Source(Followed):
         self.barren_size = -1
         """At this size no whole record was left: it is not read again until it grows."""
         self._waiting: Waiting | None = None
+        self.is_spent = False
+        """Whether its file is a copy that has nothing beyond the offset: it only keeps its name."""
         self.is_removed = False
         """Whether its spool segment was removed."""
         self._earlier_tail = earlier.tail
@@ -148,6 +150,10 @@ class Source(Followed):
 
     def note_stat(self, found: os.stat_result) -> bool:
         """Take over size and time; whether the file changed."""
+        self.is_spent = self.is_spent and found.st_size < self.offset
+        if self.is_spent:
+            self.size = self.offset
+            return False
         if found.st_size == self.size and found.st_mtime_ns == self.mtime_ns:
             return False
         # written to without growing: only comparing its bytes tells whether it was replaced
@@ -163,6 +169,8 @@ class Source(Followed):
             ReplacedError: the file is not what it was.
             OSError: it can't be read.
         """
+        if self.is_spent:
+            return None
         framer = None if self.watch is None else self.watch.framer
         chunk = self._read_chunk(CHUNK_BYTES)
         framed = frame_chunk(chunk, self.offset, self.cuts, framer)
@@ -215,9 +223,10 @@ class Source(Followed):
             tail=self._earlier_tail if self._tail is None else tail_digest(self._tail),
         )
 
-    def go_on_in(self, path: str, row: SourceRow) -> None:
+    def go_on_in(self, path: str, row: SourceRow, size_bytes: int) -> None:
         """Read the rest from the copy that `row`, which is durable, names."""
         self.close()
+        self.is_spent = size_bytes < self.offset
         self.rows.append(row)
         self.file_id = (row.device, row.inode)
         self.path = path
@@ -289,6 +298,9 @@ class Source(Followed):
         head = os.pread(file, row.fingerprint_bytes, 0)
         if len(head) < row.fingerprint_bytes or fingerprint(head) != row.fingerprint:
             raise ReplacedError("its first bytes have changed")
+        if row.is_copy and stat.st_size < self.offset:
+            self.is_spent = True
+            return
         back = min(TAIL_BYTES, self.offset) if self._tail is None else len(self._tail)
         found = os.pread(file, back, self.offset - back)
         if len(found) < back or (self._tail is not None and found != self._tail):

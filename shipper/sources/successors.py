@@ -11,13 +11,14 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
-from shipper.sources.rotation import FileId, Found, list_rotated
+from shipper.sources.rotation import Found, list_rotated
 from shipper.wire.state import TAIL_BYTES, fingerprint, tail_digest
 
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _PIECE_BYTES: Final = 256 << 10
 _START_BYTES: Final = 64 << 10
 
@@ -41,25 +42,70 @@ def holds(file: int, known: Known) -> bool:
     return _is_same(head, tail, known)
 
 
-def have_same_start(one: int, other: int) -> bool:
-    """Whether two open files begin with the same bytes, as far as the shorter one goes."""
-    first, second = os.pread(one, _START_BYTES, 0), os.pread(other, _START_BYTES, 0)
-    size = min(len(first), len(second))
-    return size > 0 and first[:size] == second[:size]
+def has_start(file: int, known: Known) -> bool:
+    """Whether an open file begins as the source's did; OSError: no."""
+    head = os.pread(file, known.fingerprint_bytes, 0)
+    return len(head) == known.fingerprint_bytes and fingerprint(head) == known.fingerprint
 
 
-def find_copy(path: str, known: Known, is_followed: Callable[[FileId], bool]) -> Found | None:
-    """The copy that was made of `path` before it was truncated; None: there is none."""
-    for found in reversed(list_rotated(os.path.dirname(path)).get(path, ())):  # noqa: PTH120
-        if found.stat.st_size >= known.offset and not is_followed(found.file_id):
-            with contextlib.suppress(OSError):
-                file = os.open(found.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-                try:
-                    if holds(file, known):
-                        return found
-                finally:
-                    os.close(file)
-    return None
+def is_copy(copy: int, original: int | None, known: Known) -> bool:
+    """Whether an open file is a copy of a source's, made a while ago or just being made.
+
+    `original`: the source's file, which may have been truncated since; None: it is not open.
+    """
+    size = os.fstat(copy).st_size
+    if original is not None and _is_prefix(copy, original, size):
+        return True
+    return holds(copy, known) if size >= known.offset else has_start(copy, known)
+
+
+def find_copies(path: str, known: Known) -> list[Found]:
+    """The copies that were made of `path` before it was truncated, the best one first.
+
+    One that is smaller than the offset was made before the last bytes were read: it has nothing
+    to read on in, but is the source's all the same.
+    """
+    rotated = list_rotated(os.path.dirname(path)).get(path, ())  # noqa: PTH120
+    copies = [found for found in rotated if _is_copy_at(found.path, known)]
+    return sorted(copies, key=lambda copy: copy.stat.st_size, reverse=True)
+
+
+def holds_at(path: str, known: Known) -> bool:
+    """Whether the file there has the source's bytes."""
+    try:
+        file = os.open(path, _OPEN_FLAGS)
+    except OSError:
+        return False
+    try:
+        return holds(file, known)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+
+
+def _is_copy_at(path: str, known: Known) -> bool:
+    try:
+        file = os.open(path, _OPEN_FLAGS)
+    except OSError:
+        return False
+    try:
+        return is_copy(file, None, known)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+
+
+def _is_prefix(copy: int, original: int, size: int) -> bool:
+    """Whether the first `size` bytes of both are the same, as far as their ends tell."""
+    if not 0 < size <= os.fstat(original).st_size:
+        return False
+    start = min(size, _START_BYTES)
+    if os.pread(copy, start, 0) != os.pread(original, start, 0):
+        return False
+    back = min(size, TAIL_BYTES)
+    return os.pread(copy, back, size - back) == os.pread(original, back, size - back)
 
 
 def unpack(path: str, known: Known, folder: str) -> int | None:

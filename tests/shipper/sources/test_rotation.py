@@ -446,3 +446,73 @@ def test_a_damaged_archive_is_no_successor(follower: Follower) -> None:
     follower.step()
     assert {0: b"one\n" * 400} == follower.centre.contents()
     assert 1 == len(follower.centre.gaps)
+
+
+def test_a_copy_that_lags_behind_what_was_read_is_not_shipped_again(follower: Follower) -> None:
+    """Copied, written to, read, truncated: the copy has less than was shipped already."""
+    path = follower.write("a.log", b"one\n" * 400)
+    follower.step()
+    shutil.copy(path, f"{path}.1")
+    follower.write("a.log", b"late\n")
+    follower.step()
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n")
+    for _ in range(3):
+        follower.step()
+    expected = {0: b"one\n" * 400 + b"late\n", 1: b"new\n"}
+    assert expected == follower.centre.contents()
+    follower.save()
+    follower.crash()
+    follower.restart()
+    follower.write("a.log", b"newer\n")
+    os.truncate(path, 0)
+    follower.write("a.log", b"newest\n")
+    for _ in range(3):
+        follower.step()
+    assert {**expected, 2: b"newest\n"} == follower.centre.contents()
+
+
+def test_a_copy_that_is_just_being_made_is_not_shipped(tmp_path: Path) -> None:
+    """It has the original's first bytes, and no more yet; its name is one that a pattern names."""
+    follower = Follower(tmp_path, "a.log*")
+    path = follower.write("a.log", b"one\n" * 40_000)
+    follower.step()
+    copy = Path(f"{path}.1")
+    copy.write_bytes(path.read_bytes()[:70_001])
+    follower.step()
+    shutil.copy(path, copy)
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n")
+    for _ in range(3):
+        follower.step()
+    assert {0: b"one\n" * 40_000, 1: b"new\n"} == follower.centre.contents()
+    follower.crash()
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_a_copy_made_over_another_copy_is_gone_on_in(
+    follower: Follower,
+    is_restarted: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """One backup is kept: the second truncated file's copy has the first one's inode."""
+    path = follower.write("a.log", b"one\n" * 400)
+    follower.step()
+    shutil.copy(path, f"{path}.1")
+    os.truncate(path, 0)
+    follower.write("a.log", b"two\n" * 400)
+    for _ in range(3):
+        follower.step()
+    if is_restarted:
+        follower.save()
+        follower.crash()
+    follower.write("a.log", b"unread\n")
+    shutil.copy(path, f"{path}.1")
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n")
+    if is_restarted:
+        follower.restart()
+    for _ in range(4):
+        follower.step()
+    assert {0: b"one\n" * 400, 1: b"two\n" * 400 + b"unread\n", 2: b"new\n"} == (
+        follower.centre.contents()
+    )
