@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -156,13 +157,28 @@ def _is_copy(file: Found, source: Source) -> bool:
     """Whether it is a copy of what `source` follows, in whose place it may come yet."""
     if source.ended:
         return False
+    with ExitStack() as opened:
+        try:
+            copied = open_file(file.path)
+            opened.callback(os.close, copied)
+            original = source.file
+            if original is None:
+                original = _open_again(source)
+                if original is not None:
+                    opened.callback(os.close, original)
+            return is_copy(copied, original, source.known)
+        except OSError:
+            return False
+
+
+def _open_again(source: Source) -> int | None:
+    """The file of a source that has not been opened, or was let go; None: it is elsewhere."""
     try:
-        copied = open_file(file.path)
+        file = open_file(source.path)
     except OSError:
-        return False
-    try:
-        return is_copy(copied, source.file, source.known)
-    except OSError:
-        return False
-    finally:
-        os.close(copied)
+        return None
+    found = os.fstat(file)
+    if (found.st_dev, found.st_ino) == source.file_id:
+        return file
+    os.close(file)
+    return None

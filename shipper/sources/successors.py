@@ -51,12 +51,15 @@ def has_start(file: int, known: Known) -> bool:
 def is_copy(copy: int, original: int | None, known: Known) -> bool:
     """Whether an open file is a copy of a source's, made a while ago or just being made.
 
-    `original`: the source's file, which may have been truncated since; None: it is not open.
+    `original`: the source's file, which may have been truncated since; None: nobody knows.
     """
     size = os.fstat(copy).st_size
-    if original is not None and _is_prefix(copy, original, size):
-        return True
-    return holds(copy, known) if size >= known.offset else has_start(copy, known)
+    if original is not None and os.fstat(original).st_size >= known.offset:
+        return _is_prefix(copy, original, size)
+    if size >= known.offset:
+        return holds(copy, known)
+    # many files begin alike: only beside a truncated one is that enough
+    return original is not None and has_start(copy, known)
 
 
 def find_copies(path: str, known: Known) -> list[Found]:
@@ -85,12 +88,14 @@ def holds_at(path: str, known: Known) -> bool:
 
 
 def _is_copy_at(path: str, known: Known) -> bool:
+    """The same, where the source's file is known to be truncated or replaced."""
     try:
         file = os.open(path, _OPEN_FLAGS)
     except OSError:
         return False
     try:
-        return is_copy(file, None, known)
+        is_whole = os.fstat(file).st_size >= known.offset
+        return holds(file, known) if is_whole else has_start(file, known)
     except OSError:
         return False
     finally:

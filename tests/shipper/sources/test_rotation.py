@@ -516,3 +516,29 @@ def test_a_copy_made_over_another_copy_is_gone_on_in(
     assert {0: b"one\n" * 400, 1: b"two\n" * 400 + b"unread\n", 2: b"new\n"} == (
         follower.centre.contents()
     )
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_file_that_begins_as_the_one_before_is_no_copy_of_it(
+    follower: Follower,
+    is_running: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Rotated away unseen, shorter than what was read of the one before, with its first line."""
+    follower.write("a.log", b"starting\n")
+    follower.step()
+    follower.write("a.log", b"one\n" * 400)
+    follower.step()
+    if not is_running:
+        follower.save()
+        follower.crash()
+    rotate(follower, "a.log")
+    follower.write("a.log", b"starting\nunseen\n")
+    rotate(follower, "a.log")
+    follower.write("a.log", b"starting\nnew\n")
+    if not is_running:
+        follower.restart()
+    for _ in range(3):
+        follower.step()
+    assert sorted([b"starting\n" + b"one\n" * 400, b"starting\nunseen\n", b"starting\nnew\n"]) == (
+        sorted(follower.centre.contents().values())
+    )
