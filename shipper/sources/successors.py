@@ -54,7 +54,7 @@ def is_copy(copy: int, original: int | None, known: Known) -> bool:
     `original`: the source's file, which may have been truncated since; None: nobody knows.
     """
     size = os.fstat(copy).st_size
-    if original is not None and os.fstat(original).st_size >= known.offset:
+    if original is not None and holds(original, known):  # not truncated
         return _is_prefix(copy, original, size)
     if size >= known.offset:
         return holds(copy, known)

@@ -542,3 +542,23 @@ def test_a_file_that_begins_as_the_one_before_is_no_copy_of_it(
     assert sorted([b"starting\n" + b"one\n" * 400, b"starting\nunseen\n", b"starting\nnew\n"]) == (
         sorted(follower.centre.contents().values())
     )
+
+
+def test_a_copy_is_known_though_the_truncated_file_has_outgrown_it(follower: Follower) -> None:
+    """Truncated and written to while stopped, twice, one backup being kept."""
+    path = follower.write("a.log", b"one\n" * 10)
+    follower.step()
+    shutil.copy(path, f"{path}.1")
+    os.truncate(path, 0)
+    follower.write("a.log", b"two\n" * 100)
+    for _ in range(3):
+        follower.step()
+    follower.save()
+    follower.crash()
+    shutil.copy(path, f"{path}.1")
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n" * 1000)
+    follower.restart()
+    for _ in range(4):
+        follower.step()
+    assert {0: b"one\n" * 10, 1: b"two\n" * 100, 2: b"new\n" * 1000} == follower.centre.contents()
