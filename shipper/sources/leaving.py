@@ -99,6 +99,7 @@ class Leaving:
         self._ports.journal.append([row])
         self._registry.leave_file(source)
         source.go_on_in(copy.path, row, copy.stat.st_size)
+        source.missing_at = self._ports.clock.monotonic()  # until a pattern names the copy
         self._registry.take_file(source)
         self._ports.on_row(row)
         self._declare_race(source, copy)
