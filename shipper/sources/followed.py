@@ -116,12 +116,11 @@ class Followed(abc.ABC):
 
     def row_at(self, offset: int) -> tuple[SourceRow, int | None]:
         """The row of a record that starts at `offset`, and where the next row begins."""
-        following: int | None = None
-        for row in reversed(self.rows):
-            if row.from_offset <= offset:
-                return row, following
-            following = row.from_offset
-        return self.rows[0], following
+        begun = [row for row in self.rows if row.from_offset <= offset]
+        later = [row.from_offset for row in self.rows if row.from_offset > offset]
+        # of two rows at one place the second one counts; a copy's row may come after later ones
+        row = max(reversed(begun), key=lambda row: row.from_offset, default=self.rows[0])
+        return row, min(later, default=None)
 
     def builder(self, row: SourceRow, make: Callable[[SourceRow], RecordBuilder]) -> RecordBuilder:
         """The builder of a row's records; kept, since the next record is of the same row."""

@@ -95,7 +95,13 @@ class Leaving:
         if copy is None:
             return False
         now_nanos = self._ports.clock.now_nanos()
-        row = build_copy_row(source.rows[-1], source.offset, copy.file_id, now_nanos=now_nanos)
+        row = build_copy_row(
+            source.rows[-1],
+            source.offset,
+            copy.file_id,
+            day=source.row_at(source.offset)[0].day,  # what was sent under it stays in its index
+            now_nanos=now_nanos,
+        )
         self._ports.journal.append([row])
         self._registry.leave_file(source)
         source.go_on_in(copy.path, row, copy.stat.st_size)

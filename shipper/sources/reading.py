@@ -93,7 +93,8 @@ class Reading:
         now_nanos = self._ports.clock.now_nanos()
         last = source.rows[-1]
         from_offset = max(source.offset, source.adopted_size)
-        if format_time(now_nanos)[:10] <= last.day or from_offset <= last.from_offset:
+        latest = max(source.rows, key=lambda row: row.from_offset)
+        if format_time(now_nanos)[:10] <= latest.day or from_offset <= latest.from_offset:
             return
         head = source.read_head()
         row = build_day_row(last, from_offset, head=head, now_nanos=now_nanos)

@@ -48,13 +48,14 @@ def build_day_row(last: SourceRow, from_offset: int, *, head: bytes, now_nanos: 
 
 
 def build_copy_row(
-    last: SourceRow, from_offset: int, file_id: FileId, *, now_nanos: int
+    last: SourceRow, from_offset: int, file_id: FileId, *, day: str, now_nanos: int
 ) -> SourceRow:
     """The same bytes, which stand in a copy from `from_offset` on."""
     return dataclasses.replace(
         last,
         device=file_id[0],
         inode=file_id[1],
+        day=day,
         from_offset=from_offset,
         at=format_time(now_nanos),
         is_copy=True,

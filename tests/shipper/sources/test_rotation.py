@@ -562,3 +562,24 @@ def test_a_copy_is_known_though_the_truncated_file_has_outgrown_it(follower: Fol
     for _ in range(4):
         follower.step()
     assert {0: b"one\n" * 10, 1: b"two\n" * 100, 2: b"new\n" * 1000} == follower.centre.contents()
+
+
+def test_a_copy_keeps_each_record_in_the_index_of_its_day(follower: Follower) -> None:
+    """Sent on two days, not acknowledged, truncated, and read again out of the copy."""
+    path = follower.write("a.log", b"one\n" * 40)
+    follower.step(acknowledge=False)
+    follower.crash()
+    follower.clock.advance(86_400)
+    follower.restart()
+    follower.step(acknowledge=False)
+    follower.write("a.log", b"two\n" * 40)
+    follower.step(acknowledge=False)
+    follower.crash()
+    shutil.copy(path, f"{path}.1")
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n")
+    follower.restart()
+    for _ in range(3):
+        follower.step()
+    assert {0: b"one\n" * 40 + b"two\n" * 40, 1: b"new\n"} == follower.centre.contents()
+    assert 2 == len({index for index, _ in follower.centre.indices(0)})
