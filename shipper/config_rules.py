@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from shipper.config import OutputConfig
 from shipper.config_keys import Key, Kind
-from shipper.listen_address import parse_listen
+from shipper.listen_address import is_loopback, parse_listen
 from shipper.toml_lines import Path as KeyPath
 
 _TEXT_LIMIT: Final = 256
@@ -292,13 +292,12 @@ def _listen_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossPr
 
 def output_warnings(output: OutputConfig) -> list[str]:
     """What is allowed, and still probably not meant; `run` and `check` say it."""
-    plain = [url for url in output.urls if url.startswith("http://") and not _is_loopback(url)]
+    plain = [url for url in output.urls if url.startswith("http://") and not _is_local(url)]
     if not plain:
         return []
     what = "the password goes" if output.password_file else "records go"
     return [f"{what} unencrypted to {', '.join(plain)}: use https"]
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+def _is_local(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shipper.config import Config, TailConfig
+from shipper.listen_address import parse_listen
 from shipper.narration import narrate
 from shipper.ports import Clock
 from shipper.sources.followed import Followed
@@ -108,7 +109,15 @@ class Inputs:
         for forward in config.forwards:
             name = f"forward:{forward.listen}"
             spool = self._open_spool(config, name)
-            servers.append(ForwardServer(forward, spool, clock=self._clock, on_append=wake))
+            servers.append(
+                ForwardServer(
+                    parse_listen(forward.listen),
+                    spool,
+                    shared_key_file=forward.shared_key_file,
+                    clock=self._clock,
+                    on_append=wake,
+                )
+            )
             watches.append(_watch_spool(config, spool, "forward", name))
         return servers
 

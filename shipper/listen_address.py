@@ -28,20 +28,25 @@ class ListenAddress:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.path or self.host == "localhost":
-            return True
-        import ipaddress
-
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False  # another name: it may be anybody's
+        return bool(self.path) or is_loopback(self.host)
 
     def __str__(self) -> str:
         if self.path:
             return f"{_UNIX}{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"tcp://{host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine, by its name or number; no other name is looked up."""
+    if host == "localhost":
+        return True
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # another name: it may be anybody's
 
 
 def parse_listen(text: str) -> ListenAddress:

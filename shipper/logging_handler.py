@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from shipper.listen_address import parse_listen
 from shipper.logging_events import build_event, created_nanos, tell_message
 
 DEFAULT_ADDRESS: Final = "unix:///run/afterimage/forward.sock"
@@ -44,7 +45,7 @@ class ForwardHandler(logging.Handler):
         queue_bytes: int = 8 << 20,
         exit_seconds: float = 5.0,
     ) -> None:
-        """`address` is what `[[sources.forward]]` listens on.
+        """`address` is what `[[sources.forward]]` listens on: a unix socket, or TCP over IPv4.
 
         `queue_bytes`: what may wait; above it the oldest records go. `exit_seconds`: how long
         `flush` and the end of the program wait for the shipper, at most.
@@ -330,12 +331,16 @@ def _make_sender(tag: str, address: str) -> Any:
 
 def _parse_address(address: str) -> tuple[str, int]:
     """What fluent-logger calls host and port."""
-    if address.startswith("unix:///"):
-        return address, 0
-    host, colon, port = address.removeprefix("tcp://").rpartition(":")
-    if not address.startswith("tcp://") or not (host and colon and port.isdecimal()):
-        raise ValueError(f"{address!r} is neither unix:///path nor tcp://host:port")
-    return host, int(port)
+    try:
+        parsed = parse_listen(address)
+    except ValueError as error:
+        raise ValueError(f"ForwardHandler's address {error}") from error
+    if ":" in parsed.host:
+        raise ValueError(
+            f"ForwardHandler can't reach {address}: fluent-logger connects over IPv4 alone; "
+            f"let the shipper listen on tcp://127.0.0.1:{parsed.port} or on a unix socket"
+        )
+    return (address, 0) if parsed.path else (parsed.host, parsed.port)
 
 
 def _import_fluent() -> Any:

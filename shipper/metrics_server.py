@@ -8,18 +8,15 @@ somebody asked. It must never wait for a client for longer than its timeout, nor
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import socket
-import stat
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from shipper.errors import ConfigError
 from shipper.listen_address import ListenAddress
+from shipper.listening import Stream, open_stream
 from shipper.metrics import OPENMETRICS_TYPE, PROMETHEUS_TYPE, render_prometheus
 from shipper.narration import printable
 
@@ -33,7 +30,6 @@ STUCK_SECONDS: Final = 15.0
 _REQUEST_LIMIT_BYTES: Final = 8192
 _BACKLOG: Final = 8
 _RETRY_SECONDS: Final = 0.1
-_FOLDER_MODE: Final = 0o755
 _SOCKET_MODE: Final = 0o666
 """Whoever is on the machine may ask, as on a loopback port; there is no secret in the answer."""
 
@@ -55,9 +51,8 @@ class MetricsServer:
         Raises:
             ConfigError: the address is taken, or can't be had.
         """
-        self._address = address
         self._client_seconds = client_seconds
-        self._socket = open_listener(address)
+        self._stream = open_listener(address)
         self._changed = threading.Condition()
         self._text = ""
         self._text_at = float("-inf")
@@ -70,7 +65,7 @@ class MetricsServer:
     @property
     def port(self) -> int:
         """The TCP port; 0 for a unix socket."""
-        return 0 if self._address.path else int(self._socket.getsockname()[1])
+        return self._stream.address.port
 
     def start(self) -> None:
         """Begin to answer."""
@@ -99,18 +94,15 @@ class MetricsServer:
         with self._changed:
             self._changed.notify_all()
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes `accept`
-        self._socket.close()
+            self._stream.socket.shutdown(socket.SHUT_RDWR)  # wakes `accept`
+        self._stream.close()
         if self._thread.ident is not None:
             self._thread.join(self._client_seconds)
-        if self._address.path:
-            with contextlib.suppress(OSError):
-                Path(self._address.path).unlink()
 
     def _serve(self) -> None:
         while not self._is_stopped:
             try:
-                client, _ = self._socket.accept()
+                client, _ = self._stream.socket.accept()
             except OSError:  # stopped; or the client is gone, or no descriptor is left
                 if not self._is_stopped:
                     time.sleep(_RETRY_SECONDS)
@@ -177,62 +169,20 @@ class MetricsServer:
             return self._text
 
 
-def open_listener(address: ListenAddress) -> socket.socket:
-    """A listening socket; the file that a killed shipper left at a unix address is replaced.
+def open_listener(address: ListenAddress) -> Stream:
+    """A listening socket.
 
     Raises:
         ConfigError: somebody listens there, or it can't be had.
     """
     try:
-        if address.path:
-            Path(address.path).parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-            return _open_unix(address.path)
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((address.host, address.port))
-            listener.listen(_BACKLOG)
-        except BaseException:
-            listener.close()
-            raise
-        return listener
+        return open_stream(address, backlog=_BACKLOG, mode=_SOCKET_MODE)
     except OSError as error:
         raise ConfigError(
             f"metrics.listen: nobody can listen on {address}",
             why=error.strerror or str(error),
             next_step="name an address that is free, or leave [metrics] out",
         ) from error
-
-
-def _open_unix(path: str) -> socket.socket:
-    _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(path)
-        os.chmod(path, _SOCKET_MODE)  # noqa: PTH101 - beside bind, which takes the text
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _remove_stale(path: str) -> None:
-    """Take a socket's file away behind which nobody listens; anything else is left alone."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise OSError(errno.EEXIST, "another file has that name", path)
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(CLIENT_SECONDS)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            Path(path).unlink(missing_ok=True)
-            return
-    raise OSError(errno.EADDRINUSE, "another process listens there", path)
 
 
 def _read_request(client: socket.socket, deadline: float) -> bytes:

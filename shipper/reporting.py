@@ -169,7 +169,7 @@ class Reporter:
             gaps=self.figures.gaps,
             delivery=self.figures.delivery,
             usage=self._usage(),
-            forward=add_forward([server.counters() for server in inputs.forwards]),
+            forward=add_forward([server.statistics() for server in inputs.forwards]),
             unreadable={
                 show_path(path): why for path, why in self._ports.inputs.unreadable.items()
             },

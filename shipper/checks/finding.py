@@ -60,15 +60,3 @@ def check_secret_file(at: KeyPath, path: Path, *, is_secret: bool = True) -> Ite
     elif is_secret and path.stat().st_mode & stat.S_IROTH:
         what = f"{key}: everyone can read {path}: chmod 0600 {path}"
         yield build_finding("warning", at, what)
-
-
-def nearest_existing(path: Path) -> Path:
-    """`path`, or the nearest folder above it that is there."""
-    return next(one for one in (path, *path.parents) if one.exists())
-
-
-def may_write(directory: Path) -> bool:
-    """Whether this process may make files in it."""
-    # Asked for the effective user where the system can: os.access takes the real one else.
-    effective = os.access in os.supports_effective_ids
-    return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)

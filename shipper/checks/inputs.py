@@ -6,27 +6,16 @@ whether somebody is there.
 
 from __future__ import annotations
 
-import os
-import socket
-import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
-from shipper.checks.finding import (
-    Finding,
-    build_finding,
-    check_secret_file,
-    may_write,
-    nearest_existing,
-)
+from shipper.checks.finding import Finding, build_finding, check_secret_file
 from shipper.config import Config
 from shipper.errors import ConfigError, ShipperError
-from shipper.listen_address import ListenAddress, parse_listen
+from shipper.listen_address import parse_listen
+from shipper.listening import TAKEN, find_obstacle
 from shipper.status import load_status
 from shipper.toml_lines import Path as KeyPath
-
-_CONNECT_SECONDS: Final = 1.0
 
 
 def check_inputs(config: Config) -> Iterator[Finding]:
@@ -73,46 +62,9 @@ def _is_running(state_directory: Path) -> bool:
 
 def _check_address(at: KeyPath, listen: str, *, is_running: bool) -> Iterator[Finding]:
     address = parse_listen(listen)
-    problem = _unix_problem(Path(address.path)) if address.path else _tcp_problem(address)
-    if problem and not (problem == _TAKEN and is_running):
+    problem = find_obstacle(address)
+    if problem and not (problem == TAKEN and is_running):
         yield build_finding("warning", at, f"{address}: {problem}")
     else:
         how = "is the running shipper's" if problem else "can be listened on"
         yield build_finding("ok", at, f"{address} {how}")
-
-
-_TAKEN: Final = "another process listens there"
-
-
-def _unix_problem(path: Path) -> str:
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        folder = nearest_existing(path.parent)
-        if not folder.is_dir():
-            return f"{folder} is not a directory"
-        return "" if may_write(folder) else f"{folder} can't be written by this user"
-    except OSError as error:
-        return error.strerror or str(error)
-    if not stat.S_ISSOCK(mode):
-        return "another file has that name: move it away"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_CONNECT_SECONDS)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return ""  # left by a process that is gone: it is replaced
-    return _TAKEN
-
-
-def _tcp_problem(address: ListenAddress) -> str:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address.host, address.port))
-    except OSError as error:
-        import errno
-
-        return _TAKEN if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-    return ""

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from shipper.checks.finding import Finding, build_finding, may_write, nearest_existing
+from shipper.checks.finding import Finding, build_finding
 from shipper.config import Config
 from shipper.errors import ConfigError
+from shipper.folders import may_write, nearest_existing
 
 _IMDS_PATIENCE_SECONDS: Final = 2.0
 _MIB: Final = 1 << 20

@@ -7,12 +7,13 @@ must never forget an address because it failed.
 
 from __future__ import annotations
 
-import ipaddress
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from shipper.listen_address import is_loopback
 
 HOME_SECONDS: Final = 300.0
 """How long a shipper stays elsewhere before it looks whether its home is well again."""
@@ -38,12 +39,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine, by its name or number; no other name is looked up."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

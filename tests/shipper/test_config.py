@@ -593,7 +593,16 @@ def test_the_reference_names_every_key_and_table() -> None:
 
 @pytest.mark.parametrize(
     ("url", "count"),
-    [("http://centre.example", 1), ("https://centre.example", 0), ("http://127.0.0.1:9200", 0)],
+    [
+        ("http://centre.example", 1),
+        ("https://centre.example", 0),
+        ("http://127.0.0.1:9200", 0),
+        ("http://127.9.9.9", 0),
+        ("http://[::1]:9200", 0),
+        ("http://LocalHost", 0),
+        ("http://127.evil.example", 1),
+        ("http://localhost.example", 1),
+    ],
 )
 def test_plain_http_off_the_machine_is_warned_of(url: str, count: int) -> None:
     """Unencrypted records are allowed, and said."""

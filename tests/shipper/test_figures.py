@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from shipper.figures import Figures, add_forward
-from shipper.sources.forward.server import ForwardCounters
 from shipper.statistics import DeliveryStatistics, ForwardStatistics, GapStatistics
 
 
@@ -56,7 +57,12 @@ def test_truncations_are_counted_apart() -> None:
 
 
 def test_forward_servers_are_added_up() -> None:
-    """By name: what a server counts, the statistics know."""
-    servers = [ForwardCounters(events=2, refused=1), ForwardCounters(events=3, connections_open=4)]
-    assert ForwardStatistics(events=5, refused=1, connections_open=4) == add_forward(servers)
+    """Each member is a sum."""
+    names = [one.name for one in fields(ForwardStatistics)]
+    servers = [
+        ForwardStatistics(**{name: place << shift for place, name in enumerate(names, 1)})
+        for shift in (0, 8)
+    ]
+    total = {name: place + (place << 8) for place, name in enumerate(names, 1)}
+    assert ForwardStatistics(**total) == add_forward(servers)
     assert add_forward([]) is None

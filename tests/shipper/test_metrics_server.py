@@ -267,7 +267,7 @@ def test_an_address_of_somebody_else_is_left_alone(path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match="Address already in use"):
+        with pytest.raises(ConfigError, match="another process listens there"):
             MetricsServer(ListenAddress(host="127.0.0.1", port=port))
 
 

@@ -47,11 +47,6 @@ def decompress(payload: bytes, limit_bytes: int) -> bytes:
     return payload
 
 
-def has_zstd() -> bool:
-    """Whether zstd can be read here."""
-    return _find("compression.zstd") is not None or _find("zstandard") is not None
-
-
 def _decompress_zstd(payload: bytes, limit_bytes: int) -> bytes:
     built_in = _find("compression.zstd")
     if built_in is not None:

@@ -13,12 +13,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from shipper.clock import SystemClock
-from shipper.config import ForwardConfig
 from shipper.errors import StateError
+from shipper.listen_address import ListenAddress
 from shipper.narration import narrate
 from shipper.ports import Clock
 from shipper.sources.forward.batch import Batch
@@ -32,6 +33,7 @@ from shipper.sources.forward.sockets import (
     shut,
 )
 from shipper.sources.spool import Spool, SpoolFullError
+from shipper.statistics import ForwardStatistics
 
 CONNECTIONS_LIMIT: Final = 256
 
@@ -45,31 +47,15 @@ _FULL_RETRY_SECONDS: Final = 0.1
 _EVICT_IDLE_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForwardCounters:
-    """What a server did so far."""
-
-    connections: int = 0
-    connections_open: int = 0
-    events: int = 0
-    """Lines that are in the spool."""
-    bytes_received: int = 0
-    refused: int = 0
-    """Messages that were not taken, and connections that were closed for what they sent."""
-    duplicates: int = 0
-    """Chunks that came again, were acknowledged again and not stored again."""
-    cut: int = 0
-    """Messages that ended in their middle: the client has to send them again."""
-
-
 class ForwardServer:
     """One `[[sources.forward]]`."""
 
     def __init__(
         self,
-        config: ForwardConfig,
+        listen: ListenAddress,
         spool: Spool,
         *,
+        shared_key_file: Path | None = None,
         clock: Clock | None = None,
         on_append: Callable[[], None] = lambda: None,
         connections_limit: int = CONNECTIONS_LIMIT,
@@ -77,12 +63,13 @@ class ForwardServer:
         """`on_append` is called by the server's thread when new lines are durable."""
         self.error = ""
         """Why nothing can be taken at present; empty: all is well."""
-        self._config = config
+        self._listen = listen
+        self._shared_key_file = shared_key_file
         self._spool = spool
         self._clock: Clock = clock or SystemClock()
         self._on_append = on_append
         self._connections_limit = connections_limit
-        self._counters = ForwardCounters()
+        self._statistics = ForwardStatistics()
         self._listener: Listener | None = None
         self._options = SessionOptions(server_name=f"afterimage@{socket.gethostname()}")
         self._selector = selectors.DefaultSelector()
@@ -100,7 +87,7 @@ class ForwardServer:
     @property
     def address(self) -> str:
         """Where it listens, with the port that was chosen; as configured before `start`."""
-        return self._listener.address if self._listener else self._config.listen
+        return str(self._listener.stream.address if self._listener else self._listen)
 
     def start(self) -> None:
         """Listen, and serve in a thread of its own.
@@ -108,10 +95,10 @@ class ForwardServer:
         Raises:
             ConfigError: it can't listen there, or the key can't be read.
         """
-        path = self._config.shared_key_file
+        path = self._shared_key_file
         key = b"" if path is None else read_key(path)
         self._options = replace(self._options, shared_key=key)
-        self._listener = open_listener(self._config.listen)
+        self._listener = open_listener(self._listen)
         self._watch_listener()
         if self._listener.datagrams is not None:
             self._selector.register(self._listener.datagrams, selectors.EVENT_READ, "heartbeat")
@@ -132,9 +119,9 @@ class ForwardServer:
             self._thread.join(deadline_seconds + _TICK_SECONDS)
         self._waker.close()
 
-    def counters(self) -> ForwardCounters:
+    def statistics(self) -> ForwardStatistics:
         """What it did so far."""
-        return replace(self._counters, connections_open=len(self._connections))
+        return replace(self._statistics, connections_open=len(self._connections))
 
     # ---- the thread
 
@@ -159,7 +146,7 @@ class ForwardServer:
 
     def _turn(self) -> None:
         timeout = _FULL_RETRY_SECONDS if self._is_blocked else _TICK_SECONDS
-        before = self._counters.bytes_received
+        before = self._statistics.bytes_received
         for key, events in self._selector.select(timeout):
             match key.data:
                 case "accept":
@@ -173,7 +160,7 @@ class ForwardServer:
         is_awaited = bool(self._batch.replies)
         self._commit()
         self._look_after()
-        received = self._counters.bytes_received - before
+        received = self._statistics.bytes_received - before
         if 0 < received < _GATHER_BYTES and not is_awaited:
             self._stop.wait(_GATHER_SECONDS)
 
@@ -181,14 +168,14 @@ class ForwardServer:
         if events & selectors.EVENT_WRITE:
             connection.send()
         if events & selectors.EVENT_READ:
-            self._read(connection, until_bytes - self._counters.bytes_received)
+            self._read(connection, until_bytes - self._statistics.bytes_received)
         self._watch(connection)
 
     def _read(self, connection: Connection, limit_bytes: int) -> None:
         now, now_nanos = self._clock.monotonic(), self._clock.now_nanos()
         for size, step in connection.read(now, now_nanos, limit_bytes):
-            self._counters = replace(
-                self._counters, bytes_received=self._counters.bytes_received + size
+            self._statistics = replace(
+                self._statistics, bytes_received=self._statistics.bytes_received + size
             )
             self._take(connection, step)
             if connection.is_large and not self._may_be_large(connection):
@@ -200,8 +187,8 @@ class ForwardServer:
         self._batch.replies += ((connection, reply) for reply in step.replies)
         if not step.refusals:
             return
-        self._counters = replace(
-            self._counters, refused=self._counters.refused + len(step.refusals)
+        self._statistics = replace(
+            self._statistics, refused=self._statistics.refused + len(step.refusals)
         )
         if not connection.has_narrated:
             connection.has_narrated = True
@@ -223,10 +210,10 @@ class ForwardServer:
                 return
             self._on_append()
         self._batch = Batch()
-        self._counters = replace(
-            self._counters,
-            events=self._counters.events + len(batch.lines),
-            duplicates=self._counters.duplicates + batch.duplicates,
+        self._statistics = replace(
+            self._statistics,
+            events=self._statistics.events + len(batch.lines),
+            duplicates=self._statistics.duplicates + batch.duplicates,
         )
         self._unblock()
         for connection, reply in batch.replies:
@@ -265,14 +252,16 @@ class ForwardServer:
             return
         while len(self._connections) < self._connections_limit or self._evict():
             try:
-                sock, _ = self._listener.stream.accept()
+                sock, _ = self._listener.stream.socket.accept()
             except BlockingIOError:
                 return
             except OSError:  # the client went away, or no descriptor is left
                 break
             connection = Connection(sock, self._options, self._clock.monotonic())
             self._connections.add(connection)
-            self._counters = replace(self._counters, connections=self._counters.connections + 1)
+            self._statistics = replace(
+                self._statistics, connections=self._statistics.connections + 1
+            )
             connection.send()
             self._watch(connection)
         self._accepts_at = self._clock.monotonic() + _TICK_SECONDS
@@ -283,11 +272,12 @@ class ForwardServer:
         if self._listener is None:
             return
         is_open = self._clock.monotonic() >= self._accepts_at
-        registered = self._listener.stream in self._selector.get_map()
+        stream = self._listener.stream.socket
+        registered = stream in self._selector.get_map()
         if is_open and not registered:
-            self._selector.register(self._listener.stream, selectors.EVENT_READ, "accept")
+            self._selector.register(stream, selectors.EVENT_READ, "accept")
         elif registered and not is_open:
-            self._selector.unregister(self._listener.stream)
+            self._selector.unregister(stream)
 
     def _evict(self) -> bool:
         """Make room by closing a connection that has said nothing for long; clients come again."""
@@ -346,7 +336,7 @@ class ForwardServer:
 
     def _close(self, connection: Connection) -> None:
         if connection.session.held_bytes:
-            self._counters = replace(self._counters, cut=self._counters.cut + 1)
+            self._statistics = replace(self._statistics, cut=self._statistics.cut + 1)
         self._connections.discard(connection)
         if connection in self._waiting:
             self._waiting.remove(connection)
@@ -365,14 +355,14 @@ class ForwardServer:
         for connection in self._connections:
             shut(connection.socket)
         while self._clock.monotonic() < self._stop_at:
-            before = self._counters.bytes_received
+            before = self._statistics.bytes_received
             for connection in self._readable():
                 self._read(connection, _TURN_BYTES)
             self._commit()
             self._look_after()
             if self._is_blocked:
                 self._sleep(_FULL_RETRY_SECONDS)
-            elif self._counters.bytes_received == before:
+            elif self._statistics.bytes_received == before:
                 break
         if self._batch.lines:
             narrate(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.config import ForwardConfig
+from shipper.listen_address import ListenAddress
 from shipper.sources.forward.server import ForwardServer
 from shipper.sources.spool import Spool, SpoolBudget
 from tests.shipper.sources.forward.served import Served, ShiftedClock
@@ -21,7 +21,7 @@ def serve(tmp_path: Path) -> Iterator[ServeFixture]:
     started: list[Served] = []
 
     def make(
-        listen: str = "",
+        listen: ListenAddress | None = None,
         *,
         shared_key: str = "",
         spool_bytes: int = 1 << 26,
@@ -34,10 +34,9 @@ def serve(tmp_path: Path) -> Iterator[ServeFixture]:
         clock = ShiftedClock()
         spool = Spool(tmp_path / "spool", budget=SpoolBudget(spool_bytes), segment_bytes=1 << 16)
         server = ForwardServer(
-            ForwardConfig(
-                listen=listen or f"unix://{tmp_path}/run/f.sock", shared_key_file=key_file
-            ),
+            listen or ListenAddress(path=f"{tmp_path}/run/f.sock"),
             spool,
+            shared_key_file=key_file,
             clock=clock,
             connections_limit=connections_limit,
         )

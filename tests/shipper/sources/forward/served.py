@@ -64,7 +64,9 @@ class Served:
 
     def wait_for(self, events: int) -> None:
         """Until so many events are durable."""
-        wait_until(lambda: self.server.counters().events >= events, timeout_seconds=TIMEOUT_SECONDS)
+        wait_until(
+            lambda: self.server.statistics().events >= events, timeout_seconds=TIMEOUT_SECONDS
+        )
 
     def ask(self, message: bytes) -> Any:
         """Send a message from a new client, and the answer to it."""

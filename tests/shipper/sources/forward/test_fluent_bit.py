@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from shipper.listen_address import ListenAddress
 from tests.faults.bulk_server import wait_until
 from tests.shipper.sources.forward.forward_messages import parse
 from tests.shipper.sources.forward.served import Served
@@ -22,6 +23,7 @@ _PROGRAM = shutil.which("fluent-bit") or ""
 if not _PROGRAM:
     pytest.skip("no fluent-bit on the PATH", allow_module_level=True)  # named on the command line
 _LINES = 5000
+_TCP = ListenAddress(host="127.0.0.1")
 
 pytestmark = [pytest.mark.everything, pytest.mark.slow]
 
@@ -97,7 +99,7 @@ def _holds(served: Served, count: int) -> bool:
 def test_every_line_arrives_once(serve: Serve, tmp_path: Path, options: dict[str, Any]) -> None:
     """With acknowledgements, compressed, with metadata, with a shared key, over both sockets."""
     is_unix = options.get("unix", False)
-    served = serve("" if is_unix else "tcp://127.0.0.1:0", shared_key=options.get("shared_key", ""))
+    served = serve(None if is_unix else _TCP, shared_key=options.get("shared_key", ""))
     expected = _write(tmp_path, 0, _LINES)
     plain = {key: value for key, value in options.items() if key != "unix"}
     client = FluentBit(tmp_path, served, plain)
@@ -106,7 +108,7 @@ def test_every_line_arrives_once(serve: Serve, tmp_path: Path, options: dict[str
     finally:
         client.end()
     assert expected == _said(served)
-    assert 0 == served.server.counters().refused
+    assert 0 == served.server.statistics().refused
 
 
 def test_a_restart_of_the_server_repeats_nothing(serve: Serve, tmp_path: Path) -> None:
@@ -128,11 +130,11 @@ def test_a_restart_of_the_server_repeats_nothing(serve: Serve, tmp_path: Path) -
 
 def test_a_client_without_the_key_gets_nothing_in(serve: Serve, tmp_path: Path) -> None:
     """It is refused, and its lines stay where they are."""
-    served = serve("tcp://127.0.0.1:0", shared_key="secret")
+    served = serve(_TCP, shared_key="secret")
     _write(tmp_path, 0, 10)
     client = FluentBit(tmp_path, served, {"shared_key": "another", "self_hostname": "client"})
     try:
-        wait_until(lambda: served.server.counters().refused > 0)
+        wait_until(lambda: served.server.statistics().refused > 0)
     finally:
         client.end()
     assert [] == served.lines()

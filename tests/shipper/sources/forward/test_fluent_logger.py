@@ -11,6 +11,7 @@ from fluent.asyncsender import FluentSender as AsyncSender
 from fluent.handler import FluentHandler, FluentRecordFormatter
 from fluent.sender import FluentSender
 
+from shipper.listen_address import ListenAddress
 from tests.shipper.sources.forward.forward_messages import parse
 from tests.shipper.sources.forward.served import Served
 
@@ -25,9 +26,13 @@ def _where(served: Served) -> dict[str, Any]:
     return {"host": host, "port": port}
 
 
-@pytest.mark.parametrize("listen", ["", "tcp://127.0.0.1:0"])
+@pytest.mark.parametrize("listen", [None, ListenAddress(host="127.0.0.1")], ids=str)
 @pytest.mark.parametrize("nanos", [False, True])
-def test_events_of_the_sender_arrive(serve: Serve, listen: str, nanos: bool) -> None:  # noqa: FBT001 - pytest's way
+def test_events_of_the_sender_arrive(
+    serve: Serve,
+    listen: ListenAddress | None,
+    nanos: bool,  # noqa: FBT001 - pytest's way
+) -> None:
     """Each once and in order, with its tag; times of seconds, and of nanoseconds."""
     served = serve(listen)
     sender = FluentSender("app", nanosecond_precision=nanos, **_where(served))
@@ -41,8 +46,10 @@ def test_events_of_the_sender_arrive(serve: Serve, listen: str, nanos: bool) -> 
     assert nanos == any(not line["time"].endswith(".000000000Z") for line in lines)
 
 
-@pytest.mark.parametrize("listen", ["", "tcp://127.0.0.1:0"])
-def test_events_of_the_asynchronous_sender_arrive(serve: Serve, listen: str) -> None:
+@pytest.mark.parametrize("listen", [None, ListenAddress(host="127.0.0.1")], ids=str)
+def test_events_of_the_asynchronous_sender_arrive(
+    serve: Serve, listen: ListenAddress | None
+) -> None:
     """It sends from a thread of its own."""
     served = serve(listen)
     sender = AsyncSender("app", **_where(served))
