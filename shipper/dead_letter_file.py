@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from shipper.durable import FILE_MODE, put_in_place, write_all, writing_beside
 from shipper.wire.state import DeadLetter, format_dead_letter, parse_dead_letter
 
 _LOCK_SECONDS: Final = 10.0
 _LOCK_POLL_SECONDS: Final = 0.05
-_FILE_MODE: Final = 0o600
 
 
 class DeadLetterFile:
@@ -36,16 +36,18 @@ class DeadLetterFile:
         """When this returns the letters survive a power cut. OSError: none may have."""
         data = b"".join(map(format_dead_letter, letters))
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        with self._locked():
-            file = os.open(self.path, flags, _FILE_MODE)
+        with self._locked() as directory:
+            file = os.open(self.path, flags, FILE_MODE)
             try:
                 size = os.fstat(file).st_size
                 if size and os.pread(file, 1, size - 1) != b"\n":
                     data = b"\n" + data  # a torn letter of an earlier run must not swallow this one
-                _write_all(file, data)
+                write_all(file, data, None)
                 os.fsync(file)
             finally:
                 os.close(file)
+            if not size:
+                os.fsync(directory)  # it may be new
 
     def load(self) -> tuple[list[DeadLetter], list[int]]:
         """The letters, and the numbers of the lines that can't be read; OSError: none can.
@@ -86,23 +88,13 @@ class DeadLetterFile:
             self._replace(rewrite, directory)
 
     def _replace(self, rewrite: Callable[[bytes], bytes], directory: int) -> None:
-        temporary = self.path.with_suffix(".new")
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
-        try:
-            with self.path.open("rb") as old:
-                for line in old:
-                    _write_all(file, rewrite(line))
-                found = os.fstat(old.fileno())
+        with writing_beside(self.path, sync=True) as file, self.path.open("rb") as old:
+            for line in old:
+                write_all(file, rewrite(line), None)
+            found = os.fstat(old.fileno())
             if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(file, found.st_uid, found.st_gid)  # root redrives for the shipper's user
-            os.fsync(file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        finally:
-            os.close(file)
-        temporary.replace(self.path)
+        put_in_place(self.path)
         os.fsync(directory)
 
     @contextlib.contextmanager
@@ -136,9 +128,3 @@ def _parse(line: bytes) -> DeadLetter | None:
         return parse_dead_letter(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _write_all(file: int, data: bytes) -> None:
-    """All of `data`: os.write may take less."""
-    while data:
-        data = data[os.write(file, data) :]

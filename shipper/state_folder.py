@@ -13,11 +13,20 @@ import dataclasses
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from shipper.dead_letter_file import DeadLetterFile
+from shipper.durable import (
+    FILE_MODE,
+    put_in_place,
+    replace,
+    sync_data,
+    sync_folder,
+    write_all,
+    writing_beside,
+)
 from shipper.errors import StateError
 from shipper.identity import machine_id
 from shipper.narration import narrate
@@ -25,8 +34,6 @@ from shipper.wire import state
 from shipper.wire.state import Checkpoint, DeadLetter, Entry, Journal, Stream
 
 _STREAM_RANDOM_BYTES: Final = 10
-_sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macOS has fsync alone
-_FILE_MODE: Final = 0o600
 COMPACTED_ABOVE_BYTES: Final = 64 << 10
 """A smaller journal is left as it is."""
 
@@ -69,8 +76,8 @@ class StateFolder:
             return
         data = b"".join(map(state.format_entry, entries))
         try:
-            _write_all(self._journal_file, data, self._journal_bytes)
-            _sync(self._journal_file)
+            write_all(self._journal_file, data, self._journal_bytes)
+            sync_data(self._journal_file)
         except OSError as error:
             # half a line must not stand before the next one
             with contextlib.suppress(OSError):
@@ -94,7 +101,7 @@ class StateFolder:
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; OSError: it stays as it was, and only lags."""
-        _replace(self._path("checkpoint"), state.format_checkpoint(checkpoint), sync=True)
+        replace(self._path("checkpoint"), state.format_checkpoint(checkpoint), sync=True)
 
     def append_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Write dead letters; when this returns they survive a power cut. OSError: none may have.
@@ -105,7 +112,7 @@ class StateFolder:
 
     def save_status(self, text: str) -> None:
         """Replace `status.json`, which `shipper status` reads; OSError: it stays as it was."""
-        _replace(self._path("status.json"), text.encode(), sync=False)
+        replace(self._path("status.json"), text.encode(), sync=False)
 
     def close(self) -> None:
         """Release the lock."""
@@ -125,7 +132,7 @@ class StateFolder:
             return None
 
     def _acquire_lock(self) -> int:
-        file = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        file = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -162,7 +169,7 @@ class StateFolder:
             created=now,
             why=why,
         )
-        _replace(self._path("stream"), state.format_stream(stream), sync=True)
+        replace(self._path("stream"), state.format_stream(stream), sync=True)
         self._is_new_stream = True
         return stream
 
@@ -194,7 +201,7 @@ class StateFolder:
         with contextlib.suppress(FileNotFoundError):
             path.replace(self._path("sources.before"))
         head = state.format_journal_head(self.stream.stream)
-        _replace(path, head, sync=True)
+        replace(path, head, sync=True)
         return Journal(stream=self.stream.stream, valid_bytes=len(head))
 
     def _compact(self, journal: Journal) -> Journal:
@@ -209,13 +216,13 @@ class StateFolder:
             return journal
         path = self._path("sources")
         try:
-            temporary = _write_beside(path, data, sync=True)
+            with writing_beside(path, sync=True) as file:
+                write_all(file, data, None)
         except OSError as error:
             narrate("warning", f"the sources journal could not be made smaller: {error}")
-            with contextlib.suppress(OSError):
-                path.with_suffix(".new").unlink()
             return journal
-        _rename(temporary, path, sync=True)
+        put_in_place(path)
+        sync_folder(path.parent)
         return dataclasses.replace(journal, valid_bytes=len(data))
 
     def _notice(self, text: str) -> None:
@@ -228,38 +235,3 @@ class StateFolder:
             why=str(error),
             next_step="give it space and write permission, or choose another [state] directory",
         )
-
-
-def _write_all(file: int, data: bytes, offset: int | None) -> None:
-    """All of `data` (os.write may take less); at `offset`, or where the file appends."""
-    while data:
-        count = os.write(file, data) if offset is None else os.pwrite(file, data, offset)
-        data = data[count:]
-        offset = None if offset is None else offset + count
-
-
-def _replace(path: Path, data: bytes, *, sync: bool) -> None:
-    """The file has either its old content or the new one, also after a power cut if `sync`."""
-    _rename(_write_beside(path, data, sync=sync), path, sync=sync)
-
-
-def _write_beside(path: Path, data: bytes, *, sync: bool) -> Path:
-    temporary = path.with_suffix(".new")
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
-    try:
-        _write_all(file, data, None)
-        if sync:
-            _sync(file)
-    finally:
-        os.close(file)
-    return temporary
-
-
-def _rename(temporary: Path, path: Path, *, sync: bool) -> None:
-    temporary.replace(path)
-    if sync:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

@@ -8,21 +8,26 @@ must never call a chunk known whose lines are not durable.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from shipper.durable import (
+    FILE_MODE,
+    put_in_place,
+    sync_data,
+    sync_folder,
+    write_all,
+    writing_beside,
+)
 from shipper.narration import narrate
 from shipper.wire.state import format_line, parse_line
 
 KNOWN_CHUNKS: Final = 16_384
 """How many are remembered: hours of a busy client; one key takes about 150 bytes."""
 
-_FILE_MODE: Final = 0o600
 _KEYS_A_LINE: Final = 64
-_sync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has fsync alone
 
 
 class ChunkRange(NamedTuple):
@@ -71,11 +76,10 @@ class ChunkJournal:
         self._settle()
         data = _format_entry(segment, chunks)
         if self._file < 0:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-            self._file = os.open(self._path, flags, _FILE_MODE)
+            self._open()
         self._is_dirty = True
-        _write(self._file, data, self._size)
-        _sync(self._file)
+        write_all(self._file, data, self._size)
+        sync_data(self._file)
         self._last = (segment, chunks)
         self._last_size = len(data)
 
@@ -102,11 +106,20 @@ class ChunkJournal:
             os.close(self._file)
             self._file = -1
 
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, FILE_MODE)
+        try:
+            sync_folder(self._path.parent)  # else a power cut may leave no file, or the one before
+        except OSError:
+            self.close()
+            raise
+
     def _settle(self) -> None:
         """Nothing that was withdrawn may stand before what is said next."""
         if self._is_dirty and self._file >= 0:
             os.ftruncate(self._file, self._size)
-            _sync(self._file)
+            sync_data(self._file)
         self._is_dirty = False
 
     def _learn(self, keys: Iterable[bytes]) -> None:
@@ -140,33 +153,23 @@ class ChunkJournal:
     def _rewrite(self) -> None:
         """Only the keys, without places: none of them is in doubt any more."""
         keys = list(self.known)
-        temporary = self._path.with_suffix(".new")
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
-        try:
-            size = 0
+        size = 0
+        with writing_beside(self._path, sync=True) as file:
             for start in range(0, len(keys), _KEYS_A_LINE):
                 ranges = [
                     ChunkRange(key=key, start=0, end=0, crc=0)
                     for key in keys[start : start + _KEYS_A_LINE]
                 ]
-                size += _write(file, _format_entry(-1, ranges), size)
-            _sync(file)
-        except BaseException:
-            os.close(file)
-            raise
-        temporary.replace(self._path)
+                entry = _format_entry(-1, ranges)
+                write_all(file, entry, None)
+                size += len(entry)
+        put_in_place(self._path)
         self.close()
-        self._file, self._size = file, size
+        self._size = size
         self._written_keys = len(keys)
         self._is_dirty = False
         self._last = (-1, ())
-
-
-def _write(file: int, data: bytes, offset: int) -> int:
-    """How long it was; OSError: the disk took only a part of it, or nothing."""
-    if os.pwrite(file, data, offset) < len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return len(data)
+        sync_folder(self._path.parent)  # after all that tells the next entry where to go
 
 
 def _format_entry(segment: int, chunks: Sequence[ChunkRange]) -> bytes:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from shipper.durable import FILE_MODE, replace, sync_data, sync_folder, write_all
 from shipper.errors import StateError
 from shipper.narration import narrate
 from shipper.sources.chunk_journal import ChunkJournal, ChunkRange
@@ -26,10 +27,8 @@ IDLE_SECONDS: Final = 30.0
 """A segment that nobody wrote to for so long is sealed, so that it can go when it is shipped."""
 
 _SUFFIX: Final = ".seg"
-_FILE_MODE: Final = 0o600
 _READ_BYTES: Final = 64 << 10
 _LINES_A_WRITE: Final = 4096
-_sync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has fsync alone
 
 
 class SpoolFullError(Exception):
@@ -216,7 +215,7 @@ class Spool:
             self._chunks.append(number, _ranges(start, lines, chunks))
         try:
             _write_lines(self._file, lines, start)
-            _sync(self._file)
+            sync_data(self._file)
         except OSError:
             # nothing of it may stay: half a line, or a chunk that its client sends again
             with contextlib.suppress(OSError):
@@ -242,11 +241,11 @@ class Spool:
                 return self._current
             self.seal()
         number = self._next
-        _replace(self.directory / "next", format_line({"next": number + 1}))
+        replace(self.directory / "next", format_line({"next": number + 1}), sync=True)
         self._next = number + 1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._file = os.open(self._path(number), flags, _FILE_MODE)
-        _sync_directory(self.directory)
+        self._file = os.open(self._path(number), flags, FILE_MODE)
+        sync_folder(self.directory)
         self._ends_line = True
         with self._lock:
             self._current = number
@@ -292,7 +291,7 @@ class Spool:
                     missing.append(chunk.key)
             if end < size:
                 os.ftruncate(file, end)
-                _sync(file)
+                sync_data(file)
                 narrate("info", f"{path}: {size - end} bytes that a crash left unfinished cut off")
         finally:
             os.close(file)
@@ -335,7 +334,7 @@ def _write_lines(file: int, lines: Sequence[bytes], offset: int) -> None:
     """In pieces, so that a large chunk is not in memory twice."""
     for first in range(0, len(lines), _LINES_A_WRITE):
         data = b"".join(lines[first : first + _LINES_A_WRITE])
-        _write_all(file, data, offset)
+        write_all(file, data, offset)
         offset += len(data)
 
 
@@ -360,30 +359,3 @@ def _crc(file: int, start: int, end: int) -> int:
         crc = zlib.crc32(data, crc)
         start += len(data)
     return crc
-
-
-def _write_all(file: int, data: bytes, offset: int) -> None:
-    rest = memoryview(data)
-    while rest:
-        count = os.pwrite(file, rest, offset)
-        rest = rest[count:]
-        offset += count
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
-    try:
-        _write_all(file, data, 0)
-        _sync(file)
-    finally:
-        os.close(file)
-    temporary.replace(path)
-
-
-def _sync_directory(directory: Path) -> None:
-    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
+from shipper.durable import write_all
 from shipper.sources.rotation import Found, list_rotated
 from shipper.wire.state import TAIL_BYTES, fingerprint, tail_digest
 
@@ -187,11 +188,8 @@ def _spill(packed: BinaryIO, start: int, folder: str) -> int:
     try:
         os.unlink(path)  # noqa: PTH108 - it lives as long as its descriptor
         while piece := packed.read(_PIECE_BYTES):
-            view = memoryview(piece)
-            while view:
-                count = os.pwrite(file, view, start)
-                start += count
-                view = view[count:]
+            write_all(file, piece, start)
+            start += len(piece)
         os.ftruncate(file, start)
     except BaseException:
         os.close(file)

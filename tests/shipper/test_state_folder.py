@@ -165,7 +165,7 @@ def test_an_entry_is_synced_before_append_returns(
         synced.append(Path(f"/proc/self/fd/{file}").resolve().read_bytes())
 
     with opened(tmp_path) as folder:
-        monkeypatch.setattr("shipper.state_folder._sync", sync)
+        monkeypatch.setattr("shipper.state_folder.sync_data", sync)
         folder.append([ROW])
     assert [b'"path":"/var/log/app.log"' in data for data in synced] == [True]
 
@@ -342,11 +342,12 @@ def test_what_must_survive_a_power_cut_is_synced_with_its_folder(
 
     with opened(tmp_path) as folder:
         monkeypatch.setattr(os, "fsync", note)
-        monkeypatch.setattr("shipper.state_folder._sync", note)
+        monkeypatch.setattr("shipper.durable.sync_data", note)
         folder.append_dead_letters(
             [DeadLetter(at=AT, reason="400", index="i", id="d", item=b"x\n")]
         )
-        assert {(tmp_path / "dead-letters.jsonl").stat().st_ino} == synced
+        letters, here = (tmp_path / "dead-letters.jsonl").stat().st_ino, tmp_path.stat().st_ino
+        assert {letters, here} == synced
         synced.clear()
         folder.save_checkpoint(Checkpoint(stream=folder.stream.stream, saved_at=AT))
         expected = {(tmp_path / "checkpoint").stat().st_ino, tmp_path.stat().st_ino}

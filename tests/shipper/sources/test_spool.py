@@ -147,7 +147,7 @@ def test_a_full_disk_takes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     opened.append([b"before\n"])
     key = b"k" * 16
     with monkeypatch.context() as patched:
-        patched.setattr(spool, "_sync", _raise_full)
+        patched.setattr(spool, "sync_data", _raise_full)
         with pytest.raises(StateError, match="No space"):
             opened.append([b"after\n"], chunks=[Chunk(key, 0, 1)])
     assert b"before\n" == _content(opened)
@@ -167,7 +167,7 @@ def test_a_full_disk_under_the_chunk_journal_says_nothing(
     """An entry that did not become durable leaves no line and no key."""
     opened = _open(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(chunk_journal, "_sync", _raise_full)
+        patched.setattr(chunk_journal, "sync_data", _raise_full)
         with pytest.raises(StateError, match="No space"):
             opened.append([b"a\n"], chunks=[Chunk(b"k", 0, 1)])
     assert b"" == _content(opened)
@@ -266,3 +266,48 @@ def test_a_chunk_journal_damaged_anywhere_costs_at_most_some_keys(tmp_path: Path
         again.confirm()
         again.close()
         assert b"new" in ChunkJournal(path).known
+
+
+def test_a_key_list_made_smaller_is_durable_with_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the old list back after a power cut, later chunks would be stored twice."""
+    journal = ChunkJournal(tmp_path / "chunks", known_limit=2)
+    synced: list[tuple[int, int]] = []
+
+    def note(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append((found.st_ino, (tmp_path / "chunks").stat().st_ino))
+
+    for number in range(3):
+        journal.append(0, [ChunkRange(key=b"%d" % number, start=0, end=0, crc=0)])
+        journal.confirm()
+    before = (tmp_path / "chunks").stat().st_ino
+    monkeypatch.setattr(os, "fsync", note)
+    journal.append(0, [ChunkRange(key=b"3", start=0, end=0, crc=0)])
+    journal.confirm()
+    after = (tmp_path / "chunks").stat().st_ino
+    assert before != after
+    assert [(tmp_path.stat().st_ino, after)] == synced
+    journal.close()
+
+
+def test_a_key_list_whose_folder_could_not_be_synced_says_nothing_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No later entry is durable before the name of the file that it is in."""
+    journal = ChunkJournal(tmp_path / "chunks", known_limit=2)
+    for number in range(4):
+        journal.append(0, [ChunkRange(key=b"%d" % number, start=0, end=0, crc=0)])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", _raise_full)
+            journal.confirm()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", _raise_full)
+        with pytest.raises(OSError, match="No space"):
+            journal.append(0, [ChunkRange(key=b"4", start=0, end=0, crc=0)])
+    journal.append(0, [ChunkRange(key=b"4", start=0, end=0, crc=0)])
+    journal.confirm()
+    journal.close()
+    again = ChunkJournal(tmp_path / "chunks", known_limit=2)
+    assert [b"3", b"4"] == list(again.known)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from shipper.config import ForwardConfig
+from shipper import durable
+from shipper.listen_address import parse_listen
 from shipper.sources import chunk_journal, spool
 from shipper.sources.forward import connection
 from shipper.sources.forward.server import ForwardServer
@@ -73,13 +74,13 @@ def send_and_die(send: Callable[..., Any], count: int, *, is_sent: bool) -> Any:
 
 def arm(step: str, count: int) -> None:
     """Place the death."""
-    write, send = spool._write_all, connection.Connection.send
+    write, send = durable.write_all, connection.Connection.send
     owner, name, mutant = {
         STEPS[0]: (chunk_journal, "_format_entry", before(chunk_journal._format_entry, count)),
-        STEPS[1]: (chunk_journal, "_sync", before(os.fdatasync, count)),
-        STEPS[2]: (spool, "_write_all", before(write, count)),
-        STEPS[3]: (spool, "_write_all", before(write, count, write_half)),
-        STEPS[4]: (spool, "_sync", before(os.fdatasync, count)),
+        STEPS[1]: (chunk_journal, "sync_data", before(os.fdatasync, count)),
+        STEPS[2]: (spool, "write_all", before(write, count)),
+        STEPS[3]: (spool, "write_all", before(write, count, write_half)),
+        STEPS[4]: (spool, "sync_data", before(os.fdatasync, count)),
         STEPS[5]: (connection.Connection, "send", send_and_die(send, count, is_sent=False)),
         STEPS[6]: (connection.Connection, "send", send_and_die(send, count, is_sent=True)),
     }[step]
@@ -92,7 +93,7 @@ def main() -> None:
     opened = spool.Spool(Path(directory), budget=spool.SpoolBudget(1 << 30), segment_bytes=5000)
     if step:
         arm(step, int(count))
-    server = ForwardServer(ForwardConfig(listen=listen), opened)
+    server = ForwardServer(parse_listen(listen), opened)
     server.start()
     print("ready", flush=True)  # noqa: T201 - the parent waits for it
     select.select([sys.stdin], [], [], 60)
