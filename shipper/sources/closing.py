@@ -41,7 +41,7 @@ def end_sealed(registry: Registry, leaving: Leaving) -> bool:
             continue
         path = Path(source.path)
         if segments.is_sealed(path) and source.offset >= segments.committed_bytes(path):
-            leaving.end(source)
+            leaving.finish(source)
             found = True
     return found
 
@@ -54,3 +54,4 @@ def remove_ended(registry: Registry) -> None:
             continue
         segments.remove(Path(source.path))
         source.is_removed = True
+        registry.leave_file(source)  # another segment may have its inode now

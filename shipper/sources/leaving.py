@@ -78,6 +78,11 @@ class Leaving:
         self._watching.close_file(source)
         self._registry.end(source)
 
+    def finish(self, source: Source) -> None:
+        """Nothing more is read from it; its file is its own until it is removed."""
+        self._watching.close_file(source)
+        self._registry.finish(source)
+
     def declare_lost(self, source: Source, end: int, reason: str) -> None:
         """What was not read up to `end` will not be."""
         self._declare(source, source.offset, max(end, source.offset), reason)

@@ -53,6 +53,11 @@ class Registry:
         source.ended = True
         self.leave_file(source)
 
+    def finish(self, source: Source) -> None:
+        """Nothing more is read from it, and its file, which is still there, is no new one."""
+        source.ended = True
+        self._ready.pop(source.number, None)
+
     def forget(self, source: Source) -> None:
         """It is closed."""
         del self.by_number[source.number]
