@@ -45,6 +45,7 @@ def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 
 
+@pytest.mark.slow
 async def test_an_unreachable_store_is_a_warning_while_the_account_answers(
     moto: MotoAccount, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ async def test_with_neither_store_nor_account_the_error_names_what_to_give(
             await session.require_store()
 
 
+@pytest.mark.slow
 async def test_an_account_that_says_not_whose_it_is_is_a_warning(
     moto: MotoAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,6 +184,7 @@ def test_status_says_what_was_done(tmp_path: Path, server: BulkServer) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_blocked_log_index_does_not_hold_up_vitals(tmp_path: Path, server: BulkServer) -> None:
     """The centre hears that bytes are pending, while it takes none."""
     blocked = {"status": 403, "error": {"type": "cluster_block_exception", "reason": "read-only"}}
@@ -197,6 +198,7 @@ def test_a_blocked_log_index_does_not_hold_up_vitals(tmp_path: Path, server: Bul
         assert 0 == running.stop()
 
 
+@pytest.mark.slow
 def test_memory_in_flight_is_bounded_while_the_centre_is_away(tmp_path: Path) -> None:
     """A file larger than the budget, and a centre that takes nothing."""
     line = b"x" * 999 + b"\n"

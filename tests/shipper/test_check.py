@@ -333,6 +333,7 @@ def test_check_leaves_no_trace(machine: Machine) -> None:
     assert before == sorted(machine.folder.iterdir())
 
 
+@pytest.mark.slow
 def test_an_unknown_machine_is_warned_of(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, closed_url: str
 ) -> None:

@@ -112,6 +112,7 @@ def test_a_missing_journal_begins_a_new_stream(tmp_path: Path) -> None:
 FILES = ("stream", "sources", "checkpoint")
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     name=st.sampled_from(FILES),

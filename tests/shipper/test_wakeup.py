@@ -94,6 +94,7 @@ def test_ringing_never_blocks() -> None:
     assert frozenset() == wakeup.wait(LONG_SECONDS)
 
 
+@pytest.mark.slow
 def test_descriptors_go_with_the_last_who_may_ring() -> None:
     """A thread that rings late must not write into another file."""
     open_before = _count_open()

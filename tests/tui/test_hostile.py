@@ -132,6 +132,7 @@ async def test_rows_of_hostile_facts_pass_both_screens_harmless() -> None:
             app.pop_screen()
 
 
+@pytest.mark.slow
 async def test_every_text_can_be_copied_and_pasted_without_harm(tmp_path: Path) -> None:
     """JSON is ASCII, links are quoted, a shell gets one word that does nothing."""
     for document in hostile_documents():

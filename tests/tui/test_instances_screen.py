@@ -174,6 +174,7 @@ async def test_the_beginning_of_an_id_is_enough() -> None:
         assert app.return_value == 0
 
 
+@pytest.mark.slow
 async def test_find_goes_to_rows_and_hides_none() -> None:
     """Words in any field; n goes on."""
     session = FakeSession(rows=[*ALL, instance(7, last_word="disk [/red] full"), instance(8)])
@@ -190,6 +191,7 @@ async def test_find_goes_to_rows_and_hides_none() -> None:
         assert screen.listing.row_count == 8
 
 
+@pytest.mark.slow
 async def test_ten_thousand_instances_stay_quick() -> None:
     """Shown, sorted, filtered and walked through without a pause that a person feels."""
     states = list(InstanceState)
@@ -211,6 +213,7 @@ async def test_ten_thousand_instances_stay_quick() -> None:
         assert listing.cursor == 9_999
 
 
+@pytest.mark.slow
 async def test_leaving_while_a_refresh_begins_leaves_nothing_unawaited() -> None:
     """`rrrrq` in one breath ends in order: a worker that never began holds no coroutine."""
     session = FakeSession(rows=ALL)

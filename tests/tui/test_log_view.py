@@ -122,6 +122,7 @@ async def test_without_a_cause_it_opens_on_the_last_line_that_was_written() -> N
         await at_number(pilot, log, 99)
 
 
+@pytest.mark.slow
 async def test_beyond_the_last_error_comes_the_first_and_it_is_said() -> None:
     """E and E go round the end; an only one, or none, is told too."""
     async with opened(VirtualStore(20_100)) as (pilot, log):
@@ -142,6 +143,7 @@ async def test_beyond_the_last_error_comes_the_first_and_it_is_said() -> None:
         await wait_for_text(pilot, "This is the only warning.")
 
 
+@pytest.mark.slow
 async def test_a_jump_and_twenty_pages_up_cost_few_pages() -> None:
     """Pages asked of the store are counted: start, end, and 20 pages up from there."""
     store = VirtualStore(TEN_MILLION)
@@ -197,6 +199,7 @@ async def test_the_scrollbar_leads_to_a_place_by_time() -> None:
         assert store.documents_given - before <= 4 * PAGE_SIZE
 
 
+@pytest.mark.slow
 async def test_errors_and_warnings_are_found_by_the_store() -> None:
     """e, E, w and W go to the right event however far it is, for a handful of questions."""
     store = VirtualStore(TEN_MILLION)
@@ -212,6 +215,7 @@ async def test_errors_and_warnings_are_found_by_the_store() -> None:
         assert store.pages < 40
 
 
+@pytest.mark.slow
 async def test_a_search_goes_to_the_next_hit_and_counts_all() -> None:
     """The count is the store's, over everything, while the view is already there."""
     store = VirtualStore(TEN_MILLION)
@@ -236,6 +240,7 @@ async def test_a_search_without_hits_says_so() -> None:
         assert number_at_cursor(log) == 999
 
 
+@pytest.mark.slow
 async def test_a_time_leads_to_the_first_event_at_or_after_it() -> None:
     """`t` takes what people type; what it can't read it says below the line."""
     async with opened(VirtualStore(TEN_MILLION)) as (pilot, log):
@@ -247,6 +252,7 @@ async def test_a_time_leads_to_the_first_event_at_or_after_it() -> None:
         assert "2026-01-03 14:05:00.000Z" in screen_text(pilot)
 
 
+@pytest.mark.slow
 async def test_bars_are_stepped_through() -> None:
     """] and [ go to the first event of the next and the previous bar."""
     async with opened(VirtualStore(12_000)) as (pilot, log):
@@ -320,6 +326,7 @@ async def test_an_ended_instance_is_not_shown_as_followed() -> None:
     assert not is_heard(instance(state=InstanceState.TERMINATED, last_sign_at=START), NOW)
 
 
+@pytest.mark.slow
 async def test_filters_narrow_the_question_and_backspace_takes_them_back() -> None:
     """The place stays, the numbers are those of what is left."""
     async with opened(VirtualStore(TEN_MILLION)) as (pilot, log):
@@ -335,6 +342,7 @@ async def test_filters_narrow_the_question_and_backspace_takes_them_back() -> No
         assert number_at_cursor(log) == 9_990_005
 
 
+@pytest.mark.slow
 async def test_context_shows_five_minutes_without_filters_and_returns() -> None:
     """`x` twice ends where it began."""
     async with opened(VirtualStore(TEN_MILLION)) as (pilot, log):
@@ -372,6 +380,7 @@ async def test_new_events_are_followed_at_the_end_and_wait_while_paused() -> Non
         assert number_at_cursor(log) == 1_008
 
 
+@pytest.mark.slow
 async def test_an_empty_log_says_so() -> None:
     """No event is no error."""
     async with opened(VirtualStore(0)) as (pilot, log):
@@ -381,6 +390,7 @@ async def test_an_empty_log_says_so() -> None:
         assert log.document is None
 
 
+@pytest.mark.slow
 async def test_a_store_that_fails_is_told_with_what_to_do_next() -> None:
     """The rows that were read stay; the panel says what, why and what next."""
     store = VirtualStore(TEN_MILLION)
@@ -406,6 +416,7 @@ async def test_an_unforeseen_exception_is_told_and_does_not_end_the_program() ->
         await wait_for_text(pilot, "RuntimeError: [/red] boom ␛[31m")
 
 
+@pytest.mark.slow
 async def test_drawing_never_waits_and_work_can_be_stopped() -> None:
     """While the store is silent keys work, placeholders show, and Esc stops the question."""
     store = VirtualStore(TEN_MILLION)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+import pytest
+
 from forensics.findings.finding import Confidence, Finding, Reference
 from forensics.ledger.model import SnapshotRow
 from forensics.safe_text import markdown_fence
@@ -75,6 +77,7 @@ def test_fenced_lines_stay_as_they_were() -> None:
     assert ["  ```", "  **a** | # b"] == [line.text for line in plain_markdown(fenced)]
 
 
+@pytest.mark.slow
 async def test_an_id_and_a_command_are_copied_by_key() -> None:
     """From the line under the cursor of the snapshots and the facts."""
     session = FakeSession(rows=[GONE], snapshots=[KEPT])
@@ -91,6 +94,7 @@ async def test_an_id_and_a_command_are_copied_by_key() -> None:
         assert f'"instance_id": "{GONE.instance_id}",' == app.clipboard
 
 
+@pytest.mark.slow
 async def test_details_take_half_the_screen_and_the_keys_that_scroll() -> None:
     """The command comes first; the timeline's own keys still work; Esc gives all back."""
     app = AfterimageApp(FakeSession(rows=[GONE], source=VirtualStore(1_000)), GONE.instance_id)

@@ -68,6 +68,7 @@ async def test_the_screens_look_as_committed(size: tuple[int, int]) -> None:
         compare_snapshot(f"help-{at}", screen_text(pilot))
 
 
+@pytest.mark.slow
 async def test_a_real_store_gives_the_whole_story(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

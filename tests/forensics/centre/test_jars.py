@@ -93,6 +93,7 @@ def test_a_damaged_cache_is_repaired(
     assert CONTENT[JARS[3].path] == victim.read_bytes()
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_goes_on_where_it_was(
     tmp_path: Path, repository: Repository
 ) -> None:
@@ -108,6 +109,7 @@ def test_an_interrupted_download_goes_on_where_it_was(
     assert {jar.path for jar in JARS} - kept == set(repository.requested)
 
 
+@pytest.mark.slow
 def test_an_altered_archive_is_refused(tmp_path: Path, repository: Repository) -> None:
     """Bytes with another digest never reach the class path, whoever sent them."""
     repository.content[JARS[0].path] = b"not what was pinned"

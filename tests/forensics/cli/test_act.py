@@ -52,6 +52,7 @@ def test_dry_run_prints_the_plan_and_changes_nothing(
     assert instance in moto.members()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("confirm", "why"),
     [((), "there is no terminal"), (("--confirm", "i-0another"), "is not its id")],
@@ -71,6 +72,7 @@ def test_without_the_id_typed_again_nothing_is_done(
     assert not (tmp_path / "evidence").exists()
 
 
+@pytest.mark.slow
 def test_a_confirmed_run_completes_and_a_second_changes_nothing(
     account_run: Run, moto: MotoAccount, store: Path
 ) -> None:
@@ -94,6 +96,7 @@ def test_a_confirmed_run_completes_and_a_second_changes_nothing(
     assert first.json["outcome"] == shown["quarantine"]["outcome"]
 
 
+@pytest.mark.slow
 def test_below_the_floor_it_is_refused(account_run: Run, moto: MotoAccount) -> None:
     """The last healthy instance is not taken away unasked."""
     instance = moto.build_group(size=1).instance_ids[0]
@@ -107,6 +110,7 @@ def test_below_the_floor_it_is_refused(account_run: Run, moto: MotoAccount) -> N
     assert "--accept-outage" in answer.err
 
 
+@pytest.mark.slow
 def test_a_store_that_is_down_does_not_block_containment(
     account_run: Run, moto: MotoAccount, tmp_path: Path
 ) -> None:
@@ -172,6 +176,7 @@ def test_doctor_sees_an_evidence_folder_that_can_not_be_written(run: Run, tmp_pa
     assert 1 == answer.code
 
 
+@pytest.mark.slow
 def test_an_unreachable_store_leaves_instances_and_show_to_the_account(
     account_run: Run, moto: MotoAccount
 ) -> None:
@@ -191,6 +196,7 @@ def test_an_unreachable_store_leaves_instances_and_show_to_the_account(
         assert 3 == account_run(*words, *dead).code
 
 
+@pytest.mark.slow
 def test_a_report_names_the_account_that_was_asked(
     account_run: Run, moto: MotoAccount, tmp_path: Path
 ) -> None:
@@ -207,6 +213,7 @@ def test_a_report_names_the_account_that_was_asked(
     assert 1 == text.count("none asked")
 
 
+@pytest.mark.slow
 def test_the_store_remembers_a_quarantined_instance_that_ec2_forgot(
     account_run: Run, moto: MotoAccount, tmp_path: Path
 ) -> None:
@@ -230,6 +237,7 @@ def test_the_store_remembers_a_quarantined_instance_that_ec2_forgot(
     ]
 
 
+@pytest.mark.slow
 def test_without_its_papers_a_sealed_case_is_told_by_the_store(
     run: Run, account_run: Run, moto: MotoAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +272,7 @@ def test_without_its_papers_a_sealed_case_is_told_by_the_store(
     assert 2 == again.err.count("replaced the older")
 
 
+@pytest.mark.slow
 def test_an_instance_that_shipped_nothing_is_told_from_an_unknown_one(
     account_run: Run, moto: MotoAccount, tmp_path: Path
 ) -> None:
@@ -283,6 +292,7 @@ def test_an_instance_that_shipped_nothing_is_told_from_an_unknown_one(
     assert "the store and AWS do not mention it (1 known)" in unknown.err
 
 
+@pytest.mark.slow
 def test_a_store_that_dies_during_a_quarantine_is_a_warning(
     account_run: Run, moto: MotoAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

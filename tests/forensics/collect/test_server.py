@@ -125,6 +125,7 @@ async def test_lone_surrogates_are_kept_and_do_not_stop_the_request(collector: C
     assert ("a \ud800 b", "/\udcff") == (document.message, document.path)
 
 
+@pytest.mark.slow
 async def test_a_body_beyond_the_limit_is_413_compressed_or_not(collector: Collector) -> None:
     """A gzip bomb ends at the limit, not in memory."""
     large = item("1", "y" * (5 << 20))
@@ -148,6 +149,7 @@ async def test_a_body_of_another_or_broken_encoding_is_refused(collector: Collec
     assert 0 == await collector.store.count(Query())
 
 
+@pytest.mark.slow
 async def test_a_slow_client_is_ended_and_others_are_served(collector: Collector) -> None:
     """A body that stops gets 408 after the idle limit; meanwhile another request is answered."""
     host, _, port = collector.url.removeprefix("http://").rpartition(":")

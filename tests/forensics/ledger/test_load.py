@@ -63,6 +63,7 @@ async def test_account_and_streams_become_one_row_per_instance(moto: MotoAccount
     assert InstanceState.TERMINATED == rows[ID].state
 
 
+@pytest.mark.slow
 async def test_a_detached_tagged_snapshotted_instance_keeps_its_story(moto: MotoAccount) -> None:
     """After detaching, AWS's group tag is gone; ours, case and snapshots tell the rest."""
     group = moto.build_group(1)

@@ -293,6 +293,7 @@ def test_the_plan_shows_each_request_as_it_is_sent(
     }
 
 
+@pytest.mark.slow
 def test_what_moto_lacks_is_degraded_with_its_reason(moto: MotoAccount, tmp_path: Path) -> None:
     """No traceback: the outcome names the call and the endpoint that did not know it."""
     group = moto.build_group(2)

@@ -41,6 +41,7 @@ async def test_a_cancelled_question_stops_its_query(tmp_path: Path) -> None:
         await store.close()
 
 
+@pytest.mark.slow
 async def test_cancelling_one_that_waits_leaves_the_running_one_alone(tmp_path: Path) -> None:
     """An interrupt hits only the query of the task that was cancelled."""
     fill(tmp_path / "s", 20_000)
@@ -96,6 +97,7 @@ async def test_readers_that_stay_neither_block_the_collector_nor_keep_its_wal(
         writer.stop()
 
 
+@pytest.mark.slow
 async def test_lifecycle_is_put_while_the_collector_writes(tmp_path: Path) -> None:
     """Two writers of one file wait for each other; neither loses anything."""
     path = tmp_path / "s"
@@ -137,6 +139,7 @@ async def test_a_document_without_a_time_has_the_time_it_came(tmp_path: Path) ->
         await store.close()
 
 
+@pytest.mark.slow
 async def test_a_page_of_very_long_lines_is_cut_short(tmp_path: Path) -> None:
     """Memory is bounded by bytes, not only by documents; walking still gives every one."""
     put(tmp_path / "s", lines(30, text="x" * 1_000_000))

@@ -103,7 +103,13 @@ def drip_read(connection: socket.socket) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("serve", [never_read, drip_head, drip_read])
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [pytest.param(never_read, marks=_SLOW), drip_head, pytest.param(drip_read, marks=_SLOW)],
+)
 def test_a_request_ends_by_its_deadline(serve: Callable[[socket.socket], None]) -> None:
     """Whatever the other side does: the time is for all of it, not for each packet."""
     with raw_server(serve) as url:

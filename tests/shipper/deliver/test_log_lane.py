@@ -204,8 +204,8 @@ def run_trickle(
     ("lines_per_second", "latency", "longest", "requests_per_second"),
     [
         (1000.0, 0.005, 0.2, 5.0),  # a busy shipper, a fast centre
-        (1000.0, 0.1, 1.0, 1.0),
-        (1000.0, 3.0, 5.0, 0.2),
+        pytest.param(1000.0, 0.1, 1.0, 1.0, marks=pytest.mark.slow),
+        pytest.param(1000.0, 3.0, 5.0, 0.2, marks=pytest.mark.slow),
         (0.5, 0.005, 0.0, 0.5),  # a line after a silence goes at once
         (20.0, 0.005, 1.0, 1.0),  # a trickle costs one request a second, not twenty
         (20.0, 0.5, 5.0, 0.2),

@@ -163,6 +163,7 @@ def test_evidence_against_one_record(
     assert expected == is_poisonous(since, now, own_losses=own)
 
 
+@pytest.mark.slow
 def test_a_template_that_refuses_everything_empties_no_log(open_senders: OpenSenders) -> None:
     """Ten letters at most; then the records wait until the centre takes one of them."""
     is_broken = True

@@ -56,10 +56,10 @@ def test_a_batch_is_acknowledged_when_all_is_stored(open_senders: OpenSenders) -
         Faults(too_many=0.5),
         Faults(unavailable=0.5),
         Faults(reset_before=0.5),
-        Faults(reset_after=0.5),
-        Faults(garbage=0.5),
-        Faults(short=0.5),
-        Faults(item_too_many=0.3),
+        pytest.param(Faults(reset_after=0.5), marks=pytest.mark.slow, id="reset_after"),
+        pytest.param(Faults(garbage=0.5), marks=pytest.mark.slow, id="garbage"),
+        pytest.param(Faults(short=0.5), marks=pytest.mark.slow, id="short"),
+        pytest.param(Faults(item_too_many=0.3), marks=pytest.mark.slow, id="item_too_many"),
     ],
     ids=lambda faults: next(name for name, share in vars(faults).items() if share),
 )
@@ -77,6 +77,7 @@ def test_every_failure_ends_with_all_stored_once(open_senders: OpenSenders, faul
         assert any(sent.errors)
 
 
+@pytest.mark.slow
 def test_nothing_is_acknowledged_before_the_answer(open_senders: OpenSenders) -> None:
     """Stored, but the centre never said so: it is asked again."""
     with BulkServer(faults=Faults(garbage=1.0)) as server:
@@ -174,6 +175,7 @@ def test_nothing_is_acknowledged_before_its_dead_letter_is_durable(
         assert any("a dead letter can't be written" in error for error in sent.errors)
 
 
+@pytest.mark.slow
 def test_a_body_that_is_too_large_is_split(open_senders: OpenSenders) -> None:
     """Halves of halves, until they fit."""
     with BulkServer(body_limit_bytes=20_000) as server:
@@ -195,6 +197,7 @@ def test_one_record_that_is_too_large_is_a_dead_letter(open_senders: OpenSenders
         assert [1] == [len(sent.letters)]
 
 
+@pytest.mark.slow
 def test_a_conflict_after_a_lost_answer_is_asked_for_once_more(open_senders: OpenSenders) -> None:
     """The first try may be under way and yet fail: the second conflict is believed."""
     with BulkServer() as server:
@@ -231,6 +234,7 @@ def test_a_connection_that_the_centre_closed_while_idle_costs_no_wait(
         sent.wait(2)
 
 
+@pytest.mark.slow
 def test_retry_after_is_honoured(open_senders: OpenSenders) -> None:
     """The centre knows best when to come back."""
     with BulkServer() as server:
@@ -308,6 +312,7 @@ def test_an_answer_that_comes_before_the_body_was_taken_is_heard() -> None:
         assert 413 == reply.status
 
 
+@pytest.mark.slow
 def test_a_blocked_vitals_index_holds_up_no_log(open_senders: OpenSenders) -> None:
     """Nor the reverse: they share a gate, and what concerns one index concerns its batch alone."""
     blocked = {"status": 403, "error": {"type": "cluster_block_exception", "reason": "read-only"}}
@@ -344,6 +349,7 @@ class VitalPart:
         return 0
 
 
+@pytest.mark.slow
 def test_a_hanging_request_for_vitals_holds_up_no_log(open_senders: OpenSenders) -> None:
     """A shard that is not there: the node itself waits for it for a minute."""
     is_hanging = threading.Event()
@@ -367,6 +373,7 @@ def test_a_hanging_request_for_vitals_holds_up_no_log(open_senders: OpenSenders)
         vitals.wait()
 
 
+@pytest.mark.slow
 def test_a_centre_that_has_too_much_to_do_gets_less(open_senders: OpenSenders) -> None:
     """Each 429 halves what it gets; all is stored nevertheless."""
     with BulkServer() as server:

@@ -188,6 +188,7 @@ def test_a_deleted_folder_is_told(watcher: Watcher, tmp_path: Path) -> None:
     assert watcher.watch_folders([str(folder)])
 
 
+@pytest.mark.slow
 def test_more_events_than_the_kernel_keeps_are_told_as_such(
     watcher: Watcher, tmp_path: Path
 ) -> None:

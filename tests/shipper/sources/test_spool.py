@@ -192,6 +192,7 @@ def test_chunks_are_known_after_a_restart_and_after_their_segment_is_gone(tmp_pa
     assert [True, True, False] == [again.is_known(key) for key in (b"k1", b"k2", b"k3")]
 
 
+@pytest.mark.slow
 @given(cut=st.integers(0, 40), lines=st.lists(st.integers(1, 6), min_size=3, max_size=6))
 def test_a_chunk_that_a_crash_cut_is_gone_whole(
     tmp_path_factory: pytest.TempPathFactory, cut: int, lines: list[int]

@@ -85,6 +85,7 @@ def test_a_line_is_durable_soon_although_nothing_follows(piped: Piped) -> None:
     assert not piped.reader.is_ended
 
 
+@pytest.mark.slow
 def test_at_the_cap_the_writer_waits_and_nothing_is_lost(piped: Piped) -> None:
     """The pipe fills; when segments are shipped it goes on."""
     data = b"".join(b"%06d %b\n" % (number, b"x" * 92) for number in range(20_000))

@@ -209,6 +209,7 @@ def test_the_quick_look_misses_no_record(records: list[bytes], patterns: tuple[s
     assert hits <= set(masker.candidates(records))
 
 
+@pytest.mark.slow
 def test_hostile_records_are_masked_in_bounded_time() -> None:
     """A megabyte of almost a secret takes no minutes."""
     began = time.process_time()

@@ -77,6 +77,7 @@ def test_numbers_keep_their_signs_and_kinds() -> None:
     assert math.isnan(decode(_pack(math.nan))[0])
 
 
+@pytest.mark.slow
 @given(value=_VALUES, data=st.data())
 def test_a_cut_value_is_incomplete_wherever_it_is_cut(value: Any, data: st.DataObject) -> None:
     """Never damaged, since the rest may come; and the scanner goes on where it stopped."""

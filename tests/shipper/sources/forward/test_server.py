@@ -244,6 +244,7 @@ def test_without_a_key_in_the_key_file_nothing_is_served(
 # ---- bounds
 
 
+@pytest.mark.slow
 def test_at_the_spools_cap_clients_wait_and_nothing_is_lost(serve: Serve) -> None:
     """Reading stops, so the kernel holds the writer up; it goes on when segments were removed."""
     served = serve(spool_bytes=100_000)
@@ -333,6 +334,7 @@ def test_who_stands_still_in_a_large_message_is_let_go(serve: Serve) -> None:
     assert (1, 1, 1) == (counters.refused, counters.cut, counters.duplicates)
 
 
+@pytest.mark.slow
 def test_who_does_not_finish_the_handshake_is_let_go(serve: Serve) -> None:
     """A place is not for strangers."""
     served = serve(_TCP, shared_key="secret")
