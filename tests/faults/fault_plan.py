@@ -131,7 +131,7 @@ def make_mix(seed: int, *, share: float = 0.25) -> Faults:
     Not `silent`, whose wait is the shipper's own: a test of it says how long that is.
     """
     plan = random.Random(seed)
-    names = [name for name in REQUEST_FAULTS if name not in {"silent", "twice"}]
+    names = [name for name in REQUEST_FAULTS if name != "silent"]
     weights = [plan.random() ** 3 for _ in names]
     shares: dict[str, Any] = {
         name: share * weight / sum(weights) for name, weight in zip(names, weights, strict=True)

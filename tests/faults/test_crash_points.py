@@ -8,6 +8,7 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,13 +191,14 @@ def record_calls(free: queue.SimpleQueue[Zygote]) -> list[str]:
 
 @pytest.mark.timeout(900)
 def test_a_kill_at_any_step_loses_repeats_and_alters_nothing(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
 ) -> None:
     """Before each open, write, sync, rename, connect, send and receive, and in mid-write."""
     with open_zygotes(WORKERS) as free:
         names = record_calls(free)
         kills = plan_kills(names)
         done = run_kills(kills, free)
+    record_property("kills", done)
     with capsys.disabled():
         sys.stdout.write(
             f"\n{done} kills at {len(kills)} boundaries ({dict(Counter(names))}):"
@@ -208,7 +210,7 @@ def test_a_kill_at_any_step_loses_repeats_and_alters_nothing(
 
 @pytest.mark.timeout(900)
 def test_a_kill_while_it_recovers_from_a_kill_loses_nothing(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
 ) -> None:
     """Two kills at steps by chance, the second in the run after the first."""
     dice = random.Random(SEED)
@@ -223,6 +225,7 @@ def test_a_kill_while_it_recovers_from_a_kill_loses_nothing(
             for _ in range(PAIRS)
         ]
         done = run_kills(kills, free)
+    record_property("kills", done)
     with capsys.disabled():
         sys.stdout.write(f"\n{done} kills, {PAIRS} pairs: loss/repeats/altered = 0/0/0\n")
     assert done > PAIRS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,24 +60,34 @@ class Runs:
             self._failed_at = time.monotonic()
         return outcome.faults
 
+    @property
+    def kills(self) -> int:
+        """Over all plans."""
+        return sum(outcome.kills for outcome in self.outcomes.values())
+
     def __str__(self) -> str:
-        kills = sum(outcome.kills for outcome in self.outcomes.values())
         accounts = [outcome.account for outcome in self.outcomes.values()]
         lost, repeated, altered = (
             sum(len(getattr(account, kind)) for account in accounts)
             for kind in ("lost", "repeated", "altered")
         )
         return (
-            f"{kills} kills, {len(accounts)} plans, {sum(one.lines for one in accounts)} lines,"
+            f"{self.kills} kills, {len(accounts)} plans,"
+            f" {sum(one.lines for one in accounts)} lines,"
             f" loss/repeats/altered = {lost}/{repeated}/{altered}"
         )
 
 
 @pytest.fixture
-def runs(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Iterator[Runs]:
-    """An empty record, printed at the end."""
+def runs(
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+) -> Iterator[Runs]:
+    """An empty record, printed and counted at the end."""
     runs = Runs()
     yield runs
+    record_property("kills", runs.kills)
     with capsys.disabled():
         sys.stdout.write(f"\nmodel, {request.node.name}, seed {SEED}: {runs}\n")
 

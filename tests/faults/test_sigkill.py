@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,8 +66,26 @@ def account_of(location: str, files: list[Path]) -> Account:
     )
 
 
-def judge(name: str, kills: int, account: Account, capsys: pytest.CaptureFixture[str]) -> None:
-    """Print the evidence, and hold it to the promise."""
+Judge = Callable[[str, int, Account], None]
+
+
+@pytest.fixture
+def judge(
+    capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
+) -> Judge:
+    """Print and count the evidence, and hold it to the promise."""
+
+    def judge(name: str, kills: int, account: Account) -> None:
+        record_property("kills", kills)
+        print_and_check(name, kills, account, capsys)
+
+    return judge
+
+
+def print_and_check(
+    name: str, kills: int, account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing may be wrong, and something was written."""
     with capsys.disabled():
         sys.stdout.write(f"\n{kills} kills, {name}: {account}\n")
     assert [] == account.faults
@@ -77,7 +95,7 @@ def judge(name: str, kills: int, account: Account, capsys: pytest.CaptureFixture
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_kills_under_a_failing_centre_lose_repeat_and_alter_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, judge: Judge
 ) -> None:
     """429, 503, resets, lost answers and garbage on top: every byte is stored exactly once."""
     kills = KILLS // 2
@@ -85,28 +103,28 @@ def test_kills_under_a_failing_centre_lose_repeat_and_alter_nothing(
         files = run_kills(tmp_path, server.url, kills=kills, seed=SEED)
         account = take_account(files, server.oracle.logs(), server.oracle.vitals("source"))
         assert [] == server.oracle.altered
-    judge("failing oracle", kills, account, capsys)
+    judge("failing oracle", kills, account)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_hundred_kills_with_a_collector_lose_repeat_and_alter_nothing(
-    tmp_path: Path, collector: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, collector: tuple[str, Path], judge: Judge
 ) -> None:
     """Every byte of every file, rotated ones too, is in the SQLite store exactly once."""
     url, store = collector
     files = run_kills(tmp_path, url, kills=KILLS, seed=SEED + 1)
-    judge("SQLite", KILLS, account_of(str(store), files), capsys)
+    judge("SQLite", KILLS, account_of(str(store), files))
 
 
 @pytest.mark.slow
 @pytest.mark.opensearch
 @pytest.mark.timeout(300)
 def test_two_hundred_kills_with_opensearch_lose_repeat_and_alter_nothing(
-    tmp_path: Path, opensearch_store_url: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, opensearch_store_url: str, judge: Judge
 ) -> None:
     """Every byte of every file, rotated ones too, is on the real node exactly once."""
     files = run_kills(tmp_path, opensearch_store_url, kills=KILLS, seed=SEED + 2)
     refresh = urllib.request.Request(f"{opensearch_store_url}/afterimage-*/_refresh", method="POST")  # noqa: S310 - our node
     urllib.request.urlopen(refresh, timeout=30).close()  # noqa: S310 - our node
-    judge("OpenSearch", KILLS, account_of(opensearch_store_url, files), capsys)
+    judge("OpenSearch", KILLS, account_of(opensearch_store_url, files))

@@ -78,16 +78,6 @@ def open_state(folder: Path) -> Iterator[StateFolder]:
         state.close()
 
 
-@pytest.fixture
-def memory_path(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: thousands of syncs of a disk take minutes."""
-    if not Path("/dev/shm").is_dir():  # noqa: S108 - a folder of our own in it
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="afterimage-damage-", dir="/dev/shm") as name:
-        yield Path(name)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("damage", DAMAGES)

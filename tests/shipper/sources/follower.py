@@ -15,7 +15,7 @@ from shipper.sources.notify import Watcher
 from shipper.sources.part import LogPart
 from shipper.sources.ports import Gap, SourcePorts
 from shipper.sources.tail import Tail
-from shipper.sources.watch import Watch
+from shipper.sources.watch import Segments, Watch
 from shipper.state_folder import StateFolder
 from shipper.wire.builder import RecordBuilder, split_items
 from shipper.wire.record import Identity, logs_index, parse_record_id, stored_bytes
@@ -97,10 +97,12 @@ class Follower:
         *patterns: str,
         open_files_limit: int = 512,
         watcher: Watcher | None = None,
+        segments: Segments | None = None,
     ) -> None:
         self.logs = folder / "logs"
         self.logs.mkdir(exist_ok=True)
         self._watcher = watcher
+        self._segments = segments
         self.clock = HandClock()
         self.centre = Centre()
         self._folder = folder
@@ -112,7 +114,7 @@ class Follower:
         now = format_time(self.clock.now_nanos())
         self.state = StateFolder(self._folder / "state", instance_id="i-1", now=now)
         self.tail = Tail(
-            [Watch(patterns=self._patterns)],
+            [Watch(patterns=self._patterns, segments=self._segments)],
             SourcePorts(
                 journal=self.state,
                 clock=self.clock,
