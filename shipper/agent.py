@@ -385,13 +385,14 @@ class Agent:
     def _declare_gap(self, gap: Gap) -> None:
         where = show_path(gap.path)
         narrate("warning", f"{where}: bytes {gap.start} to {gap.end} not read: {gap.reason}")
-        self._reporter.figures.note_gap(start=gap.start, end=gap.end, reason=gap.reason)
+        self._reporter.figures.note_gap(start=gap.start, end=gap.end, cause=gap.cause)
         vital = self._writer.gap(
             self._now(),
             source=gap.source,
             path=gap.path,
             start=gap.start,
             end=gap.end,
+            cause=gap.cause,
             reason=gap.reason,
         )
         self._vitals.put(GapVital(vital, gap.source))

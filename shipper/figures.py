@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from shipper.sources.ports import GapCause
 from shipper.statistics import (
     DeliveryStatistics,
     ForwardStatistics,
@@ -18,8 +19,6 @@ from shipper.statistics import (
 
 FAILING_SECONDS: Final = 300.0
 """A centre that took nothing for so long is no passing trouble: a deployment of it is one."""
-_TRUNCATED: Final = "truncated"
-"""What the reason of a gap begins with that a truncation made."""
 
 
 class Figures:
@@ -56,12 +55,12 @@ class Figures:
             self.failing_since = at
         return is_news
 
-    def note_gap(self, *, start: int, end: int, reason: str) -> None:
+    def note_gap(self, *, start: int, end: int, cause: GapCause) -> None:
         """Bytes were not read; `end` equal to `start`: how many is not known."""
         known_bytes = end - start
         self._gaps += 1
         self._gap_bytes += known_bytes
-        if reason.startswith(_TRUNCATED):
+        if cause == "truncated":
             self._truncated_gaps += 1
             self._truncated_bytes += known_bytes
 

@@ -277,7 +277,14 @@ class JournalInput:
         source = next(known, source)
         source.unpublished_gaps += 1
         self._ports.on_gap(
-            Gap(source=source.number, path=KIND, start=gap.start, end=gap.end, reason=gap.reason)
+            Gap(
+                source=source.number,
+                path=KIND,
+                start=gap.start,
+                end=gap.end,
+                cause="journal",
+                reason=gap.reason,
+            )
         )
 
     def _find_numbering(self, batch: Batch) -> JournalSource:

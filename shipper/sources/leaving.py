@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shipper.sources.ports import Gap, SourcePorts
+from shipper.sources.ports import Gap, GapCause, SourcePorts
 from shipper.sources.registry import Registry
 from shipper.sources.rotation import Found
 from shipper.sources.rows import build_copy_row
@@ -32,7 +32,7 @@ class Leaving:
         self._watching = watching
         self._ports = ports
         self._unpack_folder = unpack_folder
-        self._waiting: dict[int, str] = {}
+        self._waiting: dict[int, tuple[GapCause, str]] = {}
         """Sources that have no file until there is room to unpack one, and why they left theirs."""
         self._leaving: set[int] = set()
         """Those that look for a copy now."""
@@ -47,31 +47,32 @@ class Leaving:
         elif source.has_unknown_rest and self._go_on_unpacked(source):
             return
         if not source.is_verified:
-            self.declare_lost(source, source.size, "removed while the shipper was not running")
+            why = "removed while the shipper was not running"
+            self.declare_lost(source, source.size, "vanished", why)
         elif source.size > source.offset:
-            self.declare_lost(source, source.size, "removed before it was read")
+            self.declare_lost(source, source.size, "vanished", "removed before it was read")
         self.end(source)
 
-    def leave(self, source: Source, why: str) -> None:
+    def leave(self, source: Source, cause: GapCause, why: str) -> None:
         """Its file has other bytes now: go on elsewhere, or end it; its file id is free then."""
         try:
             is_going_on = self._go_on_in_copy(source) or self._go_on_unpacked(source)
         except OSError as error:
             source.error = f"{_NO_ROOM}: {error}"
-            self._waiting[source.number] = why
+            self._waiting[source.number] = (cause, why)
             self._give_up_file(source)
             return
         self._waiting.pop(source.number, None)
         if not is_going_on:
             source.error = ""
-            self.declare_lost(source, source.known_end, why)
+            self.declare_lost(source, source.known_end, cause, why)
             self._give_up_file(source)
             self.end(source)
 
     def leave_again(self) -> None:
         """Try once more what there was no room for."""
-        for number, why in list(self._waiting.items()):
-            self.leave(self._registry.by_number[number], why)
+        for number, (cause, why) in list(self._waiting.items()):
+            self.leave(self._registry.by_number[number], cause, why)
 
     def end(self, source: Source) -> None:
         """Nothing more is read from it."""
@@ -83,9 +84,9 @@ class Leaving:
         self._watching.close_file(source)
         self._registry.finish(source)
 
-    def declare_lost(self, source: Source, end: int, reason: str) -> None:
+    def declare_lost(self, source: Source, end: int, cause: GapCause, reason: str) -> None:
         """What was not read up to `end` will not be."""
-        self._declare(source, source.offset, max(end, source.offset), reason)
+        self._declare(source, (source.offset, max(end, source.offset)), cause, reason)
 
     def _give_up_file(self, source: Source) -> None:
         """What is in it now is its successor's."""
@@ -129,7 +130,7 @@ class Leaving:
                     return copy
                 if other.number in self._leaving or holds_at(copy.path, other.known):
                     continue
-                self.leave(other, "another copy was made over it")
+                self.leave(other, "replaced", "another copy was made over it")
                 if copy.file_id not in self._registry.by_file:
                     return copy
         finally:
@@ -152,10 +153,17 @@ class Leaving:
         """What was written between copying and truncating is in neither file."""
         copied = max(copy.stat.st_size, source.offset)
         reason = "truncated: what was written after it was copied is not known"
-        self._declare(source, copied, max(copied, source.known_end), reason)
+        self._declare(source, (copied, max(copied, source.known_end)), "truncated", reason)
 
-    def _declare(self, source: Source, start: int, end: int, reason: str) -> None:
+    def _declare(self, source: Source, lost: tuple[int, int], cause: GapCause, reason: str) -> None:
         source.unpublished_gaps += 1
-        self._ports.on_gap(
-            Gap(source=source.number, path=source.first_path, start=start, end=end, reason=reason)
+        start, end = lost
+        gap = Gap(
+            source=source.number,
+            path=source.first_path,
+            start=start,
+            end=end,
+            cause=cause,
+            reason=reason,
         )
+        self._ports.on_gap(gap)

@@ -97,6 +97,7 @@ class OpenFiles:
             self._leaving.declare_lost(
                 source,
                 source.size,
+                "held",
                 f"deleted before it was shipped, and such files took over {percent} %"
                 " of their file system",
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from shipper.ports import Clock
 from shipper.sources.followed import SourceNumbers
@@ -25,6 +25,12 @@ class JournalWriter(Protocol):
         """Return once they are; StateError: none is."""
 
 
+GapCause = Literal["truncated", "replaced", "vanished", "held", "unreadable", "journal"]
+"""What took the bytes: the file was truncated; it has other bytes, and nobody held it open to know
+why; it was deleted before it was read, or while it was held and took too much room; it can't be
+opened; the journal has them no more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Bytes that were not read, or may not have been (`end` equal to `start`: not known)."""
@@ -33,7 +39,9 @@ class Gap:
     path: str
     start: int
     end: int
+    cause: GapCause
     reason: str
+    """The cause in words, and what is known beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

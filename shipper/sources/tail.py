@@ -131,8 +131,8 @@ class Tail:
             source.watch = self._watch_of(source)
             before = self._registry.by_file.get(source.file_id)
             if before is not None:  # an earlier run saw it truncated, and died before all was said
-                why = "truncated, and the shipper ended before it was stored"
-                self._leaving.leave(before, why)
+                why = "truncated or replaced, and the shipper ended before it was stored"
+                self._leaving.leave(before, "replaced", why)
             self._registry.add(source)
 
     def _watch_of(self, source: Source) -> Watch | None:
@@ -165,7 +165,8 @@ class Tail:
         self.is_watched = not self._open_files.has_left_out and self._watching.is_complete
         for path, why in self._unreadable.items():
             if path not in known_unreadable:
-                self._ports.on_gap(Gap(source=None, path=path, start=0, end=0, reason=why))
+                gap = Gap(source=None, path=path, start=0, end=0, cause="unreadable", reason=why)
+                self._ports.on_gap(gap)
 
     def _scan(self, seen: set[FileId]) -> list[NewFile]:
         """What the patterns name and nothing follows; adds to `seen` whatever they name."""
@@ -265,7 +266,10 @@ class Tail:
     def _end_replaced(self, source: Source, why: str) -> None:
         """Truncated or overwritten: the same file id is another source from here on."""
         path, file_id, is_named = source.path, source.file_id, source.missing_at is None
-        self._leaving.leave(source, f"truncated or replaced: {why}")
+        if source.file is not None:  # no other file can have got its inode
+            self._leaving.leave(source, "truncated", f"truncated: {why}")
+        else:
+            self._leaving.leave(source, "replaced", f"truncated or replaced: {why}")
         try:
             found = Found(path, os.stat(path), path if is_named else source.first_path)  # noqa: PTH116 - as in rotation.py
         except OSError:

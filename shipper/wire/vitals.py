@@ -72,13 +72,22 @@ class VitalsWriter:
         return self._next(at, "heartbeat", "shipper is alive", _counts(counters, sources))
 
     def gap(
-        self, at: str, *, source: int | None, path: str, start: int, end: int, reason: str
+        self,
+        at: str,
+        *,
+        source: int | None,
+        path: str,
+        start: int,
+        end: int,
+        cause: str,
+        reason: str,
     ) -> Vital:
         """Bytes `[start, end)` that were not read; `end` equal to `start`: how many is unknown."""
         facts: dict[str, Any] = {
             "log.file.path": show_path(path),
             "afterimage.from": start,
             "afterimage.to": end,
+            "afterimage.cause": cause,
             "afterimage.reason": reason,
         }
         if source is not None:

@@ -150,7 +150,9 @@ def built_items(family: str) -> bytes:
         writer.birth(AT, read_birth_facts(["a checkpoint was torn"])),
         writer.source(row, AT),
         writer.heartbeat(AT, counters, sources),
-        writer.gap(AT, source=1, path="/var/log/app.log", start=0, end=9, reason="gone"),
+        writer.gap(
+            AT, source=1, path="/var/log/app.log", start=0, end=9, cause="vanished", reason="gone"
+        ),
         writer.drop(
             AT, source=1, path="/x", drop=Drop(start=0, end=9, count=1, reason="debug noise")
         ),

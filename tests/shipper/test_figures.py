@@ -47,11 +47,12 @@ def test_requests_are_counted_with_their_bytes() -> None:
 def test_truncations_are_counted_apart() -> None:
     """The race of copytruncate is no loss of ours, and is not hidden among others either."""
     figures = Figures()
-    figures.note_gap(start=10, end=30, reason="truncated or replaced: its first bytes have changed")
-    figures.note_gap(start=0, end=0, reason="truncated: what was written after is not known")
-    figures.note_gap(start=0, end=5, reason="removed before it was read")
+    figures.note_gap(start=10, end=30, cause="truncated")
+    figures.note_gap(start=0, end=0, cause="truncated")
+    figures.note_gap(start=0, end=5, cause="vanished")
+    figures.note_gap(start=7, end=8, cause="replaced")
     assert (
-        GapStatistics(gaps=3, known_bytes=25, truncated_gaps=2, truncated_bytes_known=20)
+        GapStatistics(gaps=4, known_bytes=26, truncated_gaps=2, truncated_bytes_known=20)
         == figures.gaps
     )
 

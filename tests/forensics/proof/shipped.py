@@ -108,7 +108,13 @@ class Stream:
     def gap(self, source: int, start: int, end: int, reason: str) -> bytes:
         """A gap that the shipper declares."""
         return self._vitals.gap(
-            NOON, source=source, path=PATH, start=start, end=end, reason=reason
+            NOON,
+            source=source,
+            path=PATH,
+            start=start,
+            end=end,
+            cause="vanished",
+            reason=reason,
         ).build()
 
 

@@ -62,5 +62,6 @@ def test_what_is_let_go_is_declared(follower: Follower, monkeypatch: pytest.Monk
     follower.tail.rescan()
     (gap,) = follower.centre.gaps
     assert (40_000, 80_000) == (gap.start, gap.end)
+    assert "held" == gap.cause
     assert "took over 10 % of their file system" in gap.reason
     assert [] == follower.tail.held

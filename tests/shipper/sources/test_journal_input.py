@@ -367,7 +367,8 @@ def test_a_gap_is_of_the_numbering_that_it_names(rig: Rig) -> None:
     rig.written += _numbers(B, 1)
     rig.reader.gap = JournalGap(sequence_id=A, start=2, end=2, reason="gone")
     rig.read()
-    assert [Gap(source=0, path="journald", start=2, end=2, reason="gone")] == rig.centre.gaps
+    gap = Gap(source=0, path="journald", start=2, end=2, cause="journal", reason="gone")
+    assert [gap] == rig.centre.gaps
     one, _ = rig.input.sources
     rig.acknowledge(rig.pending)
     one.unpublished_gaps = 1

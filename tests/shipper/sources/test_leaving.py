@@ -109,7 +109,7 @@ def test_what_waits_is_declared_when_its_compressed_form_goes(
     follower.step()
     (gap,) = follower.centre.gaps
     assert (0, len(OLD), len(OLD) + 4) == (gap.source, gap.start, gap.end)
-    assert "truncated or replaced" in gap.reason
+    assert "truncated" == gap.cause
     assert disk.is_full
     follower.step()
     assert [1] == [source.number for source in follower.tail.sources]

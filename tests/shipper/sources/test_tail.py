@@ -312,7 +312,9 @@ def test_a_file_that_can_not_be_opened_is_told_once_and_read_when_it_can_be(
         follower.step()
         follower.step()
         assert {"Permission denied"} == set(follower.tail.unreadable.values())
-    assert [(None, "Permission denied")] == [(g.source, g.reason) for g in follower.centre.gaps]
+    assert [(None, "unreadable", "Permission denied")] == [
+        (gap.source, gap.cause, gap.reason) for gap in follower.centre.gaps
+    ]
     follower.step()
     assert {0: b"one\n"} == follower.centre.contents()
     assert {} == follower.tail.unreadable
