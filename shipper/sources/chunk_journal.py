@@ -55,6 +55,8 @@ class ChunkJournal:
         self._written_keys = 0
         self._last: tuple[int, Sequence[ChunkRange]] = (-1, ())
         self._last_size = 0
+        self.ends: dict[int, int] = {}
+        """Of each segment that was found, the end of what was said of it."""
         self._load()
 
     def doubtful(self, segment: int) -> Sequence[ChunkRange]:
@@ -138,8 +140,11 @@ class ChunkJournal:
                     except ValueError:
                         damaged += 1  # torn: its lines were never written; altered: forgotten
                         continue
-                    self._learn(chunk.key for chunk in self._last[1])
-                    self._written_keys += len(self._last[1])
+                    segment, chunks = self._last
+                    self._learn(chunk.key for chunk in chunks)
+                    for chunk in chunks:
+                        self.ends[segment] = max(chunk.end, self.ends.get(segment, 0))
+                    self._written_keys += len(chunks)
                     self._size += len(line)
         except FileNotFoundError:
             return

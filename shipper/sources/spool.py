@@ -121,6 +121,7 @@ class Spool:
                 self._sizes[number] = self._path(number).stat().st_size
             if self._sizes and not keeps_torn:
                 self._cut_unfinished(max(self._sizes))
+            self._tell_missing()
             self._next = self._load_next()
         except OSError as error:
             raise self._unusable(error) from error
@@ -277,8 +278,20 @@ class Spool:
         narrate("warning", f"{path} is damaged: segments are numbered by the clock from here on")
         return max(int(time.time()), above)
 
+    def _tell_missing(self) -> None:
+        """Say which segments are shorter than what was acknowledged: the disk lost it, not we."""
+        for number, size in self._sizes.items():
+            if (end := self._chunks.ends.get(number, 0)) > size:
+                narrate(
+                    "warning", f"{self._path(number)}: {end - size} acknowledged bytes are gone"
+                )
+
     def _cut_unfinished(self, number: int) -> None:
-        """Take off what a crash left half written; none of it was acknowledged."""
+        """Take off what a crash left half written; none of it was acknowledged.
+
+        A chunk that is there to its end was written: where its bytes are others, the disk altered
+        them since, and they are shipped as they are. Only what a power cut left out reads as zeros.
+        """
         path = self._path(number)
         size = self._sizes[number]
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -286,9 +299,15 @@ class Spool:
             end = _last_line_end(file, size)
             missing = []
             for chunk in self._chunks.doubtful(number):
-                if chunk.end > end or _crc(file, chunk.start, chunk.end) != chunk.crc:
+                crc, has_zeros = _look(file, chunk.start, chunk.end)
+                if missing or chunk.end > size or (crc != chunk.crc and has_zeros):
                     end = min(end, chunk.start)
                     missing.append(chunk.key)
+                elif crc != chunk.crc:
+                    end = max(end, chunk.end)
+                    narrate(
+                        "warning", f"{path}: bytes of a chunk were altered; shipped as they are"
+                    )
             if end < size:
                 os.ftruncate(file, end)
                 sync_data(file)
@@ -350,12 +369,14 @@ def _last_line_end(file: int, size: int) -> int:
     return 0
 
 
-def _crc(file: int, start: int, end: int) -> int:
-    crc = 0
+def _look(file: int, start: int, end: int) -> tuple[int, bool]:
+    """The CRC-32 of a range, and whether it has zeros, which no line that we write has."""
+    crc, has_zeros = 0, False
     while start < end:
         data = os.pread(file, min(_READ_BYTES, end - start), start)
         if not data:
             break
         crc = zlib.crc32(data, crc)
+        has_zeros = has_zeros or b"\0" in data
         start += len(data)
-    return crc
+    return crc, has_zeros

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def _chunk(number: int) -> tuple[bytes, list[str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_chunk_is_stored_once_whichever_step_the_server_died_at(
-    step: str, tmp_path: Path
+    step: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """The client sends it again to the next server, which acknowledges it."""
     first, second = _chunk(1), _chunk(2)
@@ -85,6 +86,7 @@ def test_a_chunk_is_stored_once_whichever_step_the_server_died_at(
             break
         acknowledged.append(True)
     assert -9 == server.end()
+    record_property("kills", 1)
     again = Process(tmp_path)
     sent = [_chunk(number) for number in range(1, len(acknowledged) + 2)]
     assert all(_send(again.path, message) for message, _ in sent)
@@ -93,12 +95,15 @@ def test_a_chunk_is_stored_once_whichever_step_the_server_died_at(
 
 
 @pytest.mark.slow
-def test_chunks_are_stored_once_through_kills_at_random(tmp_path: Path) -> None:
+def test_chunks_are_stored_once_through_kills_at_random(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """A client that sends each chunk until it is acknowledged; servers that die ever again."""
     chance = random.Random(11)
     number = 0
     deadline = time.monotonic() + 90
     expected: list[str] = []
+    record_property("kills", 12)
     for _ in range(12):
         assert time.monotonic() < deadline
         server = Process(tmp_path, chance.choice(STEPS), chance.randrange(2, 12))
