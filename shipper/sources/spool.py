@@ -297,11 +297,12 @@ class Spool:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             end = _last_line_end(file, size)
-            missing = []
+            missing: list[bytes] = []
             for chunk in self._chunks.doubtful(number):
                 crc, has_zeros = _look(file, chunk.start, chunk.end)
                 if missing or chunk.end > size or (crc != chunk.crc and has_zeros):
                     end = min(end, chunk.start)
+                    self._chunks.ends[number] = min(chunk.start, self._chunks.ends[number])
                     missing.append(chunk.key)
                 elif crc != chunk.crc:
                     end = max(end, chunk.end)

@@ -240,3 +240,26 @@ def ship(zygote: Any, sender: Sender) -> str:
     text = words.read_text(errors="replace")
     assert (0, False) == (code, "Traceback" in text), text
     return text
+
+
+def test_what_a_crash_left_unfinished_is_not_called_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only acknowledged bytes that are gone are told as gone, with their number."""
+    folder = tmp_path / "spool"
+    budget = SpoolBudget(1 << 20)
+    spool = Spool(folder, budget=budget)
+    for number in range(3):
+        spool.append([b"line %d\n" % number], chunks=[Chunk(b"%d" % number, 0, 1)])
+    (path,) = spool.segments()
+    data = path.read_bytes()
+    for size, gone in ((20, 0), (14, 0), (10, 7), (0, 14)):
+        path.write_bytes(data[:size])
+        capsys.readouterr()
+        Spool(folder, budget=budget).close()
+        said = capsys.readouterr().err
+        assert (f"{gone} acknowledged bytes are gone" in said) == bool(gone), said
+        shutil.rmtree(folder)
+        spool = Spool(folder, budget=budget)
+        for number in range(3):
+            spool.append([b"line %d\n" % number], chunks=[Chunk(b"%d" % number, 0, 1)])
