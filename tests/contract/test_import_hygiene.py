@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.forensics.cli.stored import DEAD, DEAD_LINES, StoreFile, content_of
 
+ROOT = Path(__file__).parents[2]
 HEAVY = {"textual", "rich", "boto3", "botocore", "opensearchpy", "aiohttp", "jinja2", "moto"}
 
 
@@ -65,3 +67,15 @@ def test_logs_from_sqlite_need_neither_boto3_nor_textual(tmp_path: Path) -> None
     modules = _modules_after(f"from forensics.cli.main import main\nassert main({words!r}) == 0")
 
     assert set() == modules & HEAVY
+
+
+def test_the_gate_between_the_packages_names_every_module_of_the_shipper() -> None:
+    """A new module of the shipper is none of the centre's business, unless it is in shipper.wire."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    name = "forensics takes only shipper.wire of the shipper"
+    (gate,) = [contract for contract in contracts if contract["name"] == name]
+
+    there = {path.stem for path in (ROOT / "shipper").glob("*.py")} - {"__init__"}
+    there |= {path.parent.name for path in (ROOT / "shipper").glob("*/__init__.py")} - {"wire"}
+    assert sorted(f"shipper.{module}" for module in there) == gate["forbidden_modules"]
