@@ -33,6 +33,7 @@ BENCHES: Final = {
     "backlog": 1800,
     "collector": 300,
     "startup": 120,
+    "wire": 120,
 }
 """Every bench, with the seconds after which it is ended."""
 

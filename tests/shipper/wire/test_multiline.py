@@ -174,17 +174,3 @@ def test_hostile_lines_are_matched_in_bounded_time(preset: str) -> None:
             line = head + filling * (200_000 // len(filling)) + b"\n"
             grouping.group([line, line, b"x\n"], final=True)
     assert time.process_time() - began < 5.0
-
-
-def test_timing_of_ordinary_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """Printed, since a busy machine is no failure."""
-    lines = [
-        b"2026-01-03 14:05:12,221 INFO shop order %d accepted for 4711\n" % i for i in range(5000)
-    ]
-    with capsys.disabled():
-        for rule in RULES:
-            began = time.process_time()
-            records = Grouping(**rule).group(lines, final=True)
-            micros = (time.process_time() - began) * 1e6 / len(lines)
-            print(f"\n{rule}: {micros:.2f} µs per line", end="")  # noqa: T201 - it is what the test is for
-            assert b"".join(lines) == b"".join(records)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 
 import pytest
@@ -113,20 +112,6 @@ def test_any_bytes_give_a_member_or_nothing(line: bytes) -> None:
     """A hostile line makes no body that the centre can't read."""
     member = fields_member(line)
     assert not member or isinstance(json.loads(b"{%b}" % member.removesuffix(b",")), dict)
-
-
-def test_timing_of_a_line_of_200_bytes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Printed, since a busy machine is no failure."""
-    line = (
-        b'{"time":"2026-01-03T14:05:12.221Z","level":"info","logger":"shop.orders","msg":"accepted",'
-        b'"order":4711,"customer":"c-123456","items":3,"total":33.10,"trace":"0af7651916cd43dd844"}\n'
-    )
-    began = time.process_time()
-    for _ in range(5000):
-        fields_member(line)
-    micros = (time.process_time() - began) * 1e6 / 5000
-    with capsys.disabled():
-        print(f"\n{len(line)} bytes: {micros:.2f} µs", end="")  # noqa: T201 - what the test is for
 
 
 @pytest.mark.opensearch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -348,25 +347,6 @@ def test_a_deep_forward_line_is_not_parsed() -> None:
     """Depth is counted before it is parsed."""
     line = b'{"time":"2026-01-03T14:05:12Z","tag":"x","record":' + b"[" * 100_000 + b"\n"
     assert None is forward_lines.shape(line)
-
-
-def test_timing_of_shapes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Printed, since a busy machine is no failure."""
-    words = b"2026-01-03 14:05:12,221 INFO shop order 17 accepted for customer 4711"
-    samples = {
-        "docker": docker_line(words + b"\n"),
-        "cri": cri_line(words),
-        "forward": LineBuilder("shop", None).build(0, {"message": words.decode(), "n": 1}, None, 0),
-    }
-    with capsys.disabled():
-        for kind, line in samples.items():
-            shape = find_shape(kind)
-            assert shape is not None
-            began = time.process_time()
-            for _ in range(2000):
-                shape(line)
-            micros = (time.process_time() - began) * 1e6 / 2000
-            print(f"\n{kind}: {micros:.2f} µs per record", end="")  # noqa: T201 - what the test is for
 
 
 def test_journal_entries_have_a_shape() -> None:
