@@ -70,7 +70,7 @@ def test_logs_from_sqlite_need_neither_boto3_nor_textual(tmp_path: Path) -> None
 
 
 def test_the_gate_between_the_packages_names_every_module_of_the_shipper() -> None:
-    """A new module of the shipper is none of the centre's business, unless it is in shipper.wire."""
+    """A new module of the shipper is not the centre's business, unless it is in shipper.wire."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     name = "forensics takes only shipper.wire of the shipper"

@@ -157,6 +157,7 @@ def test_what_does_not_fit_is_dropped_oldest_first_and_told(
     assert sorted(kept) == kept
 
 
+@pytest.mark.slow
 def test_a_shipper_that_takes_and_never_answers_blocks_nobody(
     tmp_path: Path, logger: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -275,7 +276,6 @@ def test_what_is_no_address_is_refused_at_once(address: str) -> None:
         ForwardHandler("app", address)
 
 
-def test_a_handler_that_nobody_logged_to_closes_at_once() -> None:
 def test_an_address_that_it_can_not_reach_is_refused_at_once() -> None:
     """fluent-logger has no IPv6: every record would wait for ever."""
     with pytest.raises(
@@ -284,6 +284,7 @@ def test_an_address_that_it_can_not_reach_is_refused_at_once() -> None:
         ForwardHandler("app", "tcp://[::1]:24224")
 
 
+def test_a_handler_that_nobody_logged_to_closes_at_once() -> None:
     """No thread, no connection."""
     handler = ForwardHandler("app", f"unix:///nowhere/{os.getpid()}")
     before = threading.active_count()
