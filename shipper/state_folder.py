@@ -30,8 +30,9 @@ from shipper.durable import (
 from shipper.errors import StateError
 from shipper.identity import machine_id
 from shipper.narration import narrate
+from shipper.reserve import Reserve
 from shipper.wire import state
-from shipper.wire.state import Checkpoint, DeadLetter, Entry, Journal, Stream
+from shipper.wire.state import Checkpoint, Closed, DeadLetter, Entry, Journal, Stream
 
 _STREAM_RANDOM_BYTES: Final = 10
 COMPACTED_ABOVE_BYTES: Final = 64 << 10
@@ -52,6 +53,7 @@ class StateFolder:
         """What was found damaged and what was done about it, for the birth document and stderr."""
         self._is_new_stream = False
         self._dead_letters = DeadLetterFile(directory)
+        self._reserve = Reserve(directory)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = self._acquire_lock()
@@ -63,6 +65,7 @@ class StateFolder:
             self._journal_bytes = self.journal.valid_bytes
             if self.stream.why and not self.journal.runs:
                 self.notices.append(self.stream.why)
+            self._reserve.hold()
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -76,14 +79,23 @@ class StateFolder:
             return
         data = b"".join(map(state.format_entry, entries))
         try:
+            if all(isinstance(entry, Closed) for entry in entries):  # it makes room
+                self._reserve.write(lambda: self._write_entries(data))
+            else:
+                self._write_entries(data)
+        except OSError as error:
+            raise self._unusable(error) from error
+        self._journal_bytes += len(data)
+
+    def _write_entries(self, data: bytes) -> None:
+        try:
             write_all(self._journal_file, data, self._journal_bytes)
             sync_data(self._journal_file)
-        except OSError as error:
+        except OSError:
             # half a line must not stand before the next one
             with contextlib.suppress(OSError):
                 os.ftruncate(self._journal_file, self._journal_bytes)
-            raise self._unusable(error) from error
-        self._journal_bytes += len(data)
+            raise
 
     def abandon_stream(self, why: str) -> None:
         """Let the next one who opens the folder begin a new stream; the journal is kept aside."""
@@ -101,7 +113,9 @@ class StateFolder:
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; OSError: it stays as it was, and only lags."""
-        replace(self._path("checkpoint"), state.format_checkpoint(checkpoint), sync=True)
+        data = state.format_checkpoint(checkpoint)
+        self._reserve.write(lambda: replace(self._path("checkpoint"), data, sync=True))
+        self._reserve.hold()
 
     def append_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Write dead letters; when this returns they survive a power cut. OSError: none may have.
