@@ -10,8 +10,36 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from typing import Final
 
 from shipper.cli import COMMANDS, EPILOG, GROUPS, SUMMARY, build_parser
+
+_NOTES: Final = {
+    "status": """
+```text
+running, process 4711, wrote 1 s ago
+stream 0123456789abcdef0123, run 2, since 2026-01-03T14:00:00.000000000Z
+output ok, last answer 2026-01-03T14:05:11.000000000Z
+bytes: read 44,090 = stored 2,140 + dropped 41,750 + dead-lettered 0 + pending 200
+  /var/log/flood.log: settled 43,890 of 44,120 bytes: 2,140 stored, 41,750 dropped, 30 unread, \
+200 pending, the oldest read at 2026-01-03T14:05:10.000000000Z (2 s) (source 3)
+```
+
+| word in the text | member of `--json` | meaning |
+| --- | --- | --- |
+| settled | a source's `acked` | done with, stored or not; an offset: all before it is |
+| stored | `counters.acked_bytes` | the centre has them |
+| dropped | `counters.dropped_bytes` | left out by a rule; the centre knows which |
+| dead-lettered | `counters.dead_lettered_bytes` | refused by the centre, kept here |
+| pending | `counters.pending_bytes` | read, and on their way: nothing of the above yet |
+| read | `counters.read_bytes` | stored + dropped + dead-lettered + pending |
+| unread | a source's `size` - `read` | written, and not read yet |
+
+A source's `size`, `read` and `acked` are offsets: bytes of a file, entries of a journal. `counters`
+are always bytes, of every run of the stream; `gaps`, `delivery` and `forward` count this run alone.
+""",
+}
+"""What a command's options do not say."""
 
 
 def render_reference() -> str:
@@ -35,7 +63,9 @@ def _find_commands(parser: argparse.ArgumentParser) -> dict[str, argparse.Argume
 def _render_command(name: str, parser: argparse.ArgumentParser) -> str:
     text = COMMANDS[name]
     head = f"\n## shipper {name}\n\n{text[0].upper()}{text[1:]}.\n\n"
-    return f"{head}| argument | meaning |\n| --- | --- |\n{''.join(_render_rows(parser))}"
+    return f"{head}| argument | meaning |\n| --- | --- |\n{''.join(_render_rows(parser))}" + (
+        _NOTES.get(name, "")
+    )
 
 
 def _render_rows(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -18,7 +18,8 @@ _NEARLY_FULL: Final = 0.9
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _USAGES: Final = {"in_flight": "in flight", "spool": "spool", "held": "deleted and held"}
-_COUNTED: Final = {"pending": "pending", "dropped": "dropped", "dead_lettered": "dead-lettered"}
+_SETTLED: Final = {"acked": "stored", "dropped": "dropped", "dead_lettered": "dead-lettered"}
+"""What a byte that the shipper is done with may have become: counters, and their words."""
 
 
 def render_text(status: Status) -> str:
@@ -50,14 +51,9 @@ def _output_line(values: Mapping[str, Any]) -> str:
 
 def _bytes_line(values: Mapping[str, Any]) -> str:
     counters = _table(values.get("counters"))
-    read, acked, pending, dropped, dead = (
-        counters.get(f"{name}_bytes")
-        for name in ("read", "acked", "pending", "dropped", "dead_lettered")
-    )
-    return (
-        f"bytes: read {read} = acked {acked} + pending {pending} + dropped {dropped}"
-        f" + dead-lettered {dead}"
-    )
+    read, pending = (_count(counters, name) for name in ("read", "pending"))
+    settled = " + ".join(f"{word} {_count(counters, name)}" for name, word in _SETTLED.items())
+    return f"bytes: read {read} = {settled} + pending {pending}"
 
 
 def _usage_lines(values: Mapping[str, Any]) -> Iterator[str]:
@@ -100,22 +96,35 @@ def _source_lines(values: Mapping[str, Any]) -> Iterator[str]:
 
 def _source_line(source: Mapping[str, Any], at: object) -> str:
     counters = _table(source.get("counters"))
-    unit = "entries" if source.get("kind") == "journald" else "bytes"
-    acked, size = source.get("acked"), source.get("size")
-    line = (
-        f"{source.get('name') or source.get('path')}: acked {acked} of {size} {unit}"
-        f" (source {source.get('source')})"
-    )
+    line = f"{source.get('name') or source.get('path')}: {_settled(source, counters)}"
     unread = _number(source.get("size")) - _number(source.get("read"))
     if unread > 0:
-        line += f", {unread} unread"
-    for name, word in _COUNTED.items():
-        if counted := _number(counters.get(f"{name}_bytes")):
-            line += f", {_size(counted)} {word}"
+        line += f", {unread:,} unread"
+    if _number(counters.get("pending_bytes")):
+        line += f", {_count(counters, 'pending')} pending"
     since = source.get("pending_since")
     if since:
         line += f", the oldest read at {since}{_age(since, at)}"
-    return line + (f"  {source['error']}" if source.get("error") else "")
+    line += f" (source {source.get('source')})"
+    return line + (f"  {_one_line(source['error'])}" if source.get("error") else "")
+
+
+def _settled(source: Mapping[str, Any], counters: Mapping[str, Any]) -> str:
+    """How much of the source is done with, and what became of it.
+
+    A file's bytes are counted; a journal is followed in entries, and only its bytes are counted.
+    """
+    became = [
+        f"{_count(counters, name)} {word}"
+        for name, word in _SETTLED.items()
+        if _number(counters.get(f"{name}_bytes")) or name == "acked"
+    ]
+    size = f"{_number(source.get('size')):,}"
+    if source.get("kind") == "journald":
+        settled = f"{_number(source.get('acked')):,}"
+        return f"settled {settled} of {size} entries, in bytes: {', '.join(became)}"
+    settled_bytes = sum(_number(counters.get(f"{name}_bytes")) for name in _SETTLED)
+    return f"settled {settled_bytes:,} of {size} bytes: {', '.join(became)}"
 
 
 def _unreadable_lines(values: Mapping[str, Any]) -> Iterator[str]:
@@ -176,10 +185,21 @@ def _age(since: object, at: object) -> str:
 
 def _size(size_bytes: int) -> str:
     if size_bytes < 10 << 10:
-        return "1 byte" if size_bytes == 1 else f"{size_bytes} bytes"
+        return "1 byte" if size_bytes == 1 else f"{size_bytes:,} bytes"
+    if size_bytes < 1 << 20:
+        return f"{size_bytes / (1 << 10):.1f} KiB"
     if size_bytes < 1 << 30:
         return f"{size_bytes / (1 << 20):.1f} MiB"
     return f"{size_bytes / (1 << 30):.1f} GiB"
+
+
+def _count(counters: Mapping[str, Any], name: str) -> str:
+    return f"{_number(counters.get(f'{name}_bytes')):,}"
+
+
+def _one_line(text: object) -> str:
+    """An error's text has its next step on a line of its own."""
+    return " ".join(str(text).split())
 
 
 def _number(value: object) -> int:

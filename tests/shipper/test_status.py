@@ -78,11 +78,11 @@ def test_a_fresh_status_of_a_living_process_runs(tmp_path: Path) -> None:
         f"running, process {os.getpid()}, wrote 0 s ago",
         "stream 0123456789abcdef0123, run 2, since 2026-01-03T14:00:00.000000000Z",
         "output ok, last answer 2026-01-03T14:05:11.000000000Z",
-        "bytes: read 30 = acked 20 + pending 7 + dropped 1 + dead-lettered 2",
+        "bytes: read 30 = stored 20 + dropped 1 + dead-lettered 2 + pending 7",
         (
-            r"  /var/log/a\x1b.log: acked 20 of 40 bytes (source 0), 10 unread, 7 bytes pending, "
-            "1 byte dropped, 2 bytes dead-lettered, "
-            "the oldest read at 2026-01-03T14:05:02.000000000Z (10 s)"
+            r"  /var/log/a\x1b.log: settled 23 of 40 bytes: 20 stored, 1 dropped, 2 dead-lettered, "
+            "10 unread, 7 pending, "
+            "the oldest read at 2026-01-03T14:05:02.000000000Z (10 s) (source 0)"
         ),
         "  /var/log/b.log: can't be read: Permission denied",
         (
@@ -171,21 +171,53 @@ def test_what_is_within_its_limits_is_no_trouble(tmp_path: Path) -> None:
 def test_the_source_that_is_furthest_behind_comes_first(tmp_path: Path) -> None:
     """Of hundreds the first twenty, and how many of the others are behind."""
     sources = tuple(
-        SourceStatistics(source=n, path=f"/{n}.log", size=100, read=100, acked=100 - n)
+        SourceStatistics(
+            source=n,
+            path=f"/{n}.log",
+            size=1000,
+            read=1000,
+            acked=1000 - n,
+            counters=Counters(read_bytes=1000, acked_bytes=1000 - n, pending_bytes=n),
+        )
         for n in range(300)
     )
     lines = told(tmp_path, sources=sources)
     assert 4 + 20 + 1 == len(lines)
-    assert lines[4].startswith("  /299.log: acked -199 of 100")
+    assert lines[4].startswith("  /299.log: settled 701 of 1,000 bytes: 701 stored, 299 pending")
     assert "  and 280 more, 279 of them behind (all of them: --json)" == lines[-1]
 
 
 def test_a_journal_is_told_in_entries(tmp_path: Path) -> None:
-    """Its offsets are sequence numbers, and its name is no path."""
+    """Its offsets are sequence numbers, only its counters are bytes, and its name is no path."""
     journal = SourceStatistics(
-        source=4, path="", kind="journald", name="journald", size=9, read=9, acked=8
+        source=4,
+        path="",
+        kind="journald",
+        name="journald",
+        size=9000,
+        read=9000,
+        acked=8000,
+        counters=Counters(read_bytes=52_000, acked_bytes=51_000, dropped_bytes=1000),
     )
-    assert "  journald: acked 8 of 9 entries (source 4)" == told(tmp_path, sources=(journal,))[-1]
+    assert (
+        "  journald: settled 8,000 of 9,000 entries, in bytes: 51,000 stored, 1,000 dropped"
+        " (source 4)"
+    ) == told(tmp_path, sources=(journal,))[-1]
+
+
+def test_settled_is_not_called_stored(tmp_path: Path) -> None:
+    """A source of which a rule drops nearly all is done with, and says how little is stored."""
+    flood = SourceStatistics(
+        source=0,
+        path="/flood.log",
+        size=43_890,
+        read=43_890,
+        acked=43_890,
+        counters=Counters(read_bytes=43_890, acked_bytes=2_140, dropped_bytes=41_750),
+    )
+    assert (
+        "  /flood.log: settled 43,890 of 43,890 bytes: 2,140 stored, 41,750 dropped (source 0)"
+    ) == told(tmp_path, sources=(flood,))[-1]
 
 
 def test_json_is_the_agents_document_and_the_judgement(tmp_path: Path) -> None:
