@@ -39,6 +39,9 @@ class ChunkRange(NamedTuple):
     crc: int
 
 
+_NOTHING: Final[tuple[int, Sequence[ChunkRange]]] = (-1, ())
+
+
 class ChunkJournal:
     """The file `chunks` of a spool; used by one thread."""
 
@@ -53,7 +56,7 @@ class ChunkJournal:
         """Where the next entry goes; what stands beyond was withdrawn."""
         self._is_dirty = False
         self._written_keys = 0
-        self._last: tuple[int, Sequence[ChunkRange]] = (-1, ())
+        self._last = _NOTHING
         self._last_size = 0
         self.ends: dict[int, int] = {}
         """Of each segment that was found, the end of what was said of it."""
@@ -151,13 +154,15 @@ class ChunkJournal:
         if damaged:
             narrate("warning", f"{self._path}: {damaged} entries are torn or damaged: left out")
         if damaged or self._written_keys >= 2 * self._known_limit:
-            last = self._last
-            self._rewrite()
-            self._last = last
+            self._rewrite(doubtful=self._last)
 
-    def _rewrite(self) -> None:
-        """Only the keys, without places: none of them is in doubt any more."""
-        keys = list(self.known)
+    def _rewrite(self, *, doubtful: tuple[int, Sequence[ChunkRange]] = _NOTHING) -> None:
+        """Only the keys, without places, but for the entry whose lines nobody has looked at yet.
+
+        That one stays as it is, and last: another crash must not make its chunks known.
+        """
+        unseen = {chunk.key for chunk in doubtful[1]}
+        keys = [key for key in self.known if key not in unseen]
         size = 0
         with writing_beside(self._path, sync=True) as file:
             for start in range(0, len(keys), _KEYS_A_LINE):
@@ -168,12 +173,16 @@ class ChunkJournal:
                 entry = _format_entry(-1, ranges)
                 write_all(file, entry, None)
                 size += len(entry)
+            if doubtful[1]:
+                entry = _format_entry(*doubtful)
+                write_all(file, entry, None)
+                size += len(entry)
         put_in_place(self._path)
         self.close()
         self._size = size
-        self._written_keys = len(keys)
+        self._written_keys = len(keys) + len(unseen)
         self._is_dirty = False
-        self._last = (-1, ())
+        self._last = doubtful
         sync_folder(self._path.parent)  # after all that tells the next entry where to go
 
 

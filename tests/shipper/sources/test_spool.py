@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import random
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipper import durable
 from shipper.errors import StateError
 from shipper.sources import chunk_journal, spool
 from shipper.sources.chunk_journal import ChunkJournal, ChunkRange
@@ -59,6 +63,33 @@ def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
     damaged = _open(tmp_path)
     damaged.append([b"z\n"])
     assert 1_700_000_000 < int(damaged.segments()[-1].stem)
+
+
+def test_a_segments_name_is_durable_before_its_lines_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut must not take the file away from what was acknowledged."""
+    opened = _open(tmp_path)
+    folder = (tmp_path / "s").stat().st_ino
+    events: list[str] = []
+    fsync, write_lines = os.fsync, spool._write_lines
+
+    def sync(descriptor: int) -> None:
+        fsync(descriptor)
+        if os.fstat(descriptor).st_ino == folder:
+            events.append(f"synced with {len(list((tmp_path / 's').glob('*.seg')))}")
+
+    def write(file: int, lines: Sequence[bytes], offset: int) -> None:
+        write_lines(file, lines, offset)
+        events.append("written")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(spool, "_write_lines", write)
+    for number in (1, 2):
+        events.clear()
+        opened.append([b"a line\n"])
+        opened.seal()
+        assert [f"synced with {number}", "written"] == events[-2:]
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
@@ -231,6 +262,99 @@ def test_a_chunk_whose_bytes_never_reached_the_disk_is_not_known(tmp_path: Path)
     again = _open(tmp_path)
     assert b"abc\n" == _content(again)
     assert not again.is_known(b"k")
+
+
+class _KilledError(BaseException):
+    """Nothing catches it, as nothing catches a power cut."""
+
+
+def _kill(*_: object) -> None:
+    raise _KilledError
+
+
+def _die_before_the_lines(opened: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(spool, "_write_lines", _kill)
+        with pytest.raises(_KilledError):
+            opened.append([b"new\n"], chunks=[Chunk(b"new", 0, 1)])
+
+
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_a_second_crash_at_any_step_of_a_start_makes_no_unwritten_chunk_known(
+    is_damaged: bool,  # noqa: FBT001 - pytest's way
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A start that makes the list of keys anew has not looked at the lines of the last one yet."""
+    limit = 100 if is_damaged else 2
+    monkeypatch.setattr(spool, "ChunkJournal", partial(ChunkJournal, known_limit=limit))
+    steps = 0
+    while steps < 30:
+        folder = tmp_path / str(steps)
+        opened = _open(folder)
+        for number in range(3):
+            opened.append([b"old\n"], chunks=[Chunk(b"k%d" % number, 0, 1)])
+        _die_before_the_lines(opened, monkeypatch)
+        if is_damaged:
+            path = folder / "s" / "chunks"
+            path.write_bytes(b"x" + path.read_bytes()[1:])
+        is_over = _start_until_killed(folder, steps, monkeypatch)
+        again = _open(folder)
+        assert (False, b"old\n" * 3) == (again.is_known(b"new"), _content(again)), steps
+        assert again.is_known(b"k2")
+        again.append([b"new\n"], chunks=[Chunk(b"new", 0, 1)])
+        again.close()
+        assert _open(folder).is_known(b"new")
+        assert b"old\n" * 3 + b"new\n" == _content(_open(folder))
+        if is_over:
+            break
+        steps += 1
+    assert 5 < steps < 30
+
+
+def _start_until_killed(folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Open a spool, and die before the disk is asked for the next thing; whether it was opened."""
+    rest = steps
+
+    def counted(real: Callable[..., object]) -> Callable[..., object]:
+        def ask(*arguments: Any) -> object:
+            nonlocal rest
+            rest -= 1
+            if rest < 0:
+                raise _KilledError
+            return real(*arguments)
+
+        return ask
+
+    with monkeypatch.context() as patched:
+        for name in ("open", "write", "pwrite", "fsync", "ftruncate", "replace", "rename"):
+            patched.setattr(os, name, counted(getattr(os, name)))
+        for module in (spool, chunk_journal, durable):
+            patched.setattr(module, "sync_data", counted(module.sync_data))
+        try:
+            _open(folder)
+        except _KilledError:
+            return False
+    return True
+
+
+def test_a_full_disk_under_a_start_makes_no_unwritten_chunk_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines are cut off, its key can't be taken back: the next start must do that."""
+    opened = _open(tmp_path)
+    opened.append([b"old\n"], chunks=[Chunk(b"k0", 0, 1)])
+    opened.append([b"old\n"], chunks=[Chunk(b"k1", 0, 1)])
+    _die_before_the_lines(opened, monkeypatch)
+    path = tmp_path / "s" / "chunks"
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    with monkeypatch.context() as patched:
+        patched.setattr(ChunkJournal, "forget", lambda *_: _raise_full(0))
+        with pytest.raises(StateError, match="No space"):
+            _open(tmp_path)
+    again = _open(tmp_path)
+    assert [True, False] == [again.is_known(key) for key in (b"k1", b"new")]
+    assert b"old\n" * 2 == _content(again)
 
 
 def test_the_chunk_journal_stays_small_and_forgets_the_oldest(tmp_path: Path) -> None:
