@@ -30,11 +30,11 @@ def namespace() -> list[str]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_small_disk_costs_no_line(
-    tmp_path: Path, namespace: list[str], scenario: str, capsys: pytest.CaptureFixture[str]
+    short_path: Path, namespace: list[str], scenario: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """State on a full or read-only disk: known files are shipped, new ones once it has room."""
     ran = subprocess.run(
-        [*namespace, sys.executable, "-m", "tests.faults.small_disk", str(tmp_path), scenario],
+        [*namespace, sys.executable, "-m", "tests.faults.small_disk", str(short_path), scenario],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
