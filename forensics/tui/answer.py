@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from forensics.findings.finding import Finding
 from forensics.ledger.model import InstanceRow, InstanceState
-from forensics.moments import render_age, render_moment
+from forensics.moments import local_moment, nanos_or_none, render_age, render_moment
 from forensics.report.model import ReportModel
 from forensics.report.words import render_cause, render_completeness, render_headline
 from forensics.safe_text import fold_lines, safe_text
@@ -45,8 +45,13 @@ def build_answer(
         _cause(findings, report),
         AnswerLine("State", _why(row, report, now_nanos)),
         AnswerLine("Last sign", _heard(row, now_nanos, zone)),
-        _completeness(row, report),
+        _completeness(row, report, zone),
     ]
+
+
+def is_outdated(row: InstanceRow, report: ReportModel | None) -> bool:
+    """Whether the store has other records by now than those that the report speaks of."""
+    return report is not None and row.records != report.scope.records
 
 
 def _state_kind(row: InstanceRow, now_nanos: int) -> str:
@@ -86,11 +91,15 @@ def _heard(row: InstanceRow, now_nanos: int, zone: dt.tzinfo) -> str:
     return f"{sign} · {bye}{word}"
 
 
-def _completeness(row: InstanceRow, report: ReportModel | None) -> AnswerLine:
+def _completeness(row: InstanceRow, report: ReportModel | None, zone: dt.tzinfo) -> AnswerLine:
     if report is None:
         return AnswerLine("Bytes", f"{row.records:,} log lines stored; checking for holes…", "dim")
     if report.broken_sources:  # not by missing bytes: altered records and some holes have none
         kind = "bad"
     else:
         kind = "plain" if report.open_sources or not report.completeness else "good"
-    return AnswerLine("Bytes", safe_text(render_completeness(report), 500), kind)
+    sentence = safe_text(render_completeness(report), 500)
+    made_at = nanos_or_none(report.scope.generated_at)
+    if made_at is not None and is_outdated(row, report):
+        sentence = f"As of {local_moment(made_at, zone):%H:%M:%S}: {sentence}"
+    return AnswerLine("Bytes", sentence, kind)

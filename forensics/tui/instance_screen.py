@@ -7,6 +7,7 @@ know, the most important first. It must never claim what was not looked at yet.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from forensics.report.model import ReportModel
 from forensics.safe_text import safe_text
 from forensics.store.protocol import Query
 from forensics.tui.actions import bindings
-from forensics.tui.answer import build_answer
+from forensics.tui.answer import build_answer, is_outdated
 from forensics.tui.calls import AskedSource
 from forensics.tui.copy_pane import CopyPane
 from forensics.tui.cursor_view import CursorView
@@ -43,6 +44,8 @@ PANELS: Final = ("timeline", "snapshots", "facts", "report")
 LIVE_SECONDS: Final = 10.0
 PATIENCE: Final = 5
 """What takes t seconds is asked for no more often than every 5 t."""
+ANSWER_PATIENCE: Final = 20
+"""The same of findings and report, which read every stored record."""
 WIDE: Final = 120
 """From here on the details stand beside the log."""
 TALL: Final = 28
@@ -84,6 +87,8 @@ class InstanceScreen(Frame):
         self.saved: Sequence[Path] = ()
         self._row_asked_at = time.monotonic()
         self._row_took_seconds = 0.0
+        self._answer_due_at = 0.0
+        """When it may be gathered anew; infinite: it is being gathered."""
         self._is_opened = False
         """Whether the timeline stands where a person shall begin to read, or was moved by one."""
 
@@ -164,10 +169,15 @@ class InstanceScreen(Frame):
 
     async def _fetch_answer(self) -> None:
         session, calls = self.desk.session, self.desk.calls
-        self.findings = await calls.ask("findings", session.fetch_findings(self.row))
-        self._show_answer()
-        self._open_on_cause()
-        self.report = await calls.ask("report", session.fetch_report(self.row))
+        asked_at, self._answer_due_at = time.monotonic(), math.inf
+        try:
+            self.findings = await calls.ask("findings", session.fetch_findings(self.row))
+            self._show_answer()
+            self._open_on_cause()
+            self.report = await calls.ask("report", session.fetch_report(self.row))
+        finally:
+            now = time.monotonic()
+            self._answer_due_at = now + max(LIVE_SECONDS, ANSWER_PATIENCE * (now - asked_at))
         self._show_all()
 
     def _open_on_cause(self) -> None:
@@ -215,7 +225,9 @@ class InstanceScreen(Frame):
         """The ledger's facts go on too; what changes the answer asks for it anew."""
         before = self.row
         await self._fetch_row()
-        if (before.state, before.case_id) != (self.row.state, self.row.case_id):
+        has_turned = (before.state, before.case_id) != (self.row.state, self.row.case_id)
+        is_due = time.monotonic() >= self._answer_due_at
+        if has_turned or (is_due and is_outdated(self.row, self.report)):
             self._ask("answer", self._fetch_answer)
 
     # --- showing -------------------------------------------------------------------------------

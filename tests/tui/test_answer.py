@@ -51,7 +51,16 @@ async def test_the_report_brings_completeness_and_how_the_quarantine_ended() -> 
     reason = "quarantine: case case-1 (tag afterimage:case); EC2: running"
     texts = _texts(instance(case_id="case-1", state_reason=reason), [FOUND], report)
     assert "quarantine degraded · case case-1 · EC2: running" == texts[2]
-    assert "No log of this instance is stored." == texts[4]
+    assert texts[4].startswith("12,345 records are stored, but no shipper of ours says")
+
+
+async def test_an_older_answer_says_of_when_it_is() -> None:
+    """While lines keep coming, a number of bytes is never shown as if it were that of now."""
+    row = instance(records=7)
+    report = await FakeSession().fetch_report(row)
+    assert not _texts(row, [], report)[4].startswith("As of")
+    later = _texts(instance(records=8), [], report)[4]
+    assert later.startswith("As of 15:00:00: 7 records are stored")
 
 
 @pytest.mark.parametrize("closed", [True, False])
@@ -98,9 +107,10 @@ async def test_only_whole_and_closed_files_are_shown_as_good(
         )
         for number, (verdict, hole) in enumerate(sources)
     )
-    report = replace(await FakeSession().fetch_report(instance()), completeness=rows)
+    row = instance(records=0)
+    report = replace(await FakeSession().fetch_report(row), completeness=rows)
 
-    line = build_answer(instance(), findings=[], report=report, now_nanos=NOW, zone=dt.UTC)[-1]
+    line = build_answer(row, findings=[], report=report, now_nanos=NOW, zone=dt.UTC)[-1]
 
     assert kind == line.kind
     assert words in line.text

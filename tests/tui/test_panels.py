@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forensics.findings.finding import Confidence, Finding, Reference
-from forensics.ledger.model import SnapshotRow
+from forensics.ledger.model import InstanceState, SnapshotRow
 from forensics.safe_text import markdown_fence
 from forensics.tui.app import AfterimageApp
 from forensics.tui.instance_screen import InstanceScreen
@@ -95,6 +95,31 @@ async def test_an_id_and_a_command_are_copied_by_key() -> None:
 
 
 @pytest.mark.slow
+async def test_a_followed_instance_is_judged_anew_once_lines_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not with every look at the ledger, since it reads all that is stored; until then: as of."""
+    row = instance(state=InstanceState.RUNNING, records=7)
+    session = FakeSession(rows=[row])
+    app = AfterimageApp(session, row.instance_id)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_for_text(pilot, "7 records are stored")
+        screen = app.screen
+        assert isinstance(screen, InstanceScreen)
+        session.rows = [replace(row, records=8)]
+        await screen._follow_row()
+        await wait_for_text(pilot, "As of 15:00:00: 7 records are stored")
+        assert 1 == session.reports
+        monkeypatch.setattr(screen, "_answer_due_at", 0.0)
+        await screen._follow_row()
+        await wait_for_text(pilot, "8 records are stored")
+        assert "As of" not in screen_text(pilot)
+        monkeypatch.setattr(screen, "_answer_due_at", 0.0)
+        await screen._follow_row()
+        await pilot.pause()
+        assert 2 == session.reports
+
+
 async def test_details_take_half_the_screen_and_the_keys_that_scroll() -> None:
     """The command comes first; the timeline's own keys still work; Esc gives all back."""
     app = AfterimageApp(FakeSession(rows=[GONE], source=VirtualStore(1_000)), GONE.instance_id)

@@ -201,6 +201,7 @@ class FakeSession:
     """What the custody log holds."""
     error: ForensicsError | None = None
     ledgers: int = 0
+    reports: int = 0
     shown: str = "sqlite:test.db"
     closed: bool = False
 
@@ -222,9 +223,10 @@ class FakeSession:
 
     async def fetch_report(self, row: InstanceRow) -> ReportModel:
         """See `Session.fetch_report`."""
+        self.reports += 1
         scope = Scope(
             generated_at="2026-01-03T15:00:00.000000000Z", tool_version="1", store="sqlite:test.db",
-            account="", since="", until="", records_looked_at=0, records=0,
+            account="", since="", until="", records_looked_at=0, records=row.records,
         )  # fmt: skip
         return ReportModel(
             case_id="", scope=scope, instance=row, findings=tuple(self.findings), completeness=(),
