@@ -8,7 +8,7 @@ items is neither stored nor a durable dead letter.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -183,26 +183,29 @@ class Sending:
             self._has_stored = True
             self._ports.guard.note_stored()
         again = [numbers[place] for place in outcome.retry]
+        again += self._take_refused(
+            group, {numbers[place]: reason for place, reason in outcome.rejected.items()}
+        )
         unsure = [numbers[place] for place in outcome.conflicts] if group.may_be_under_way else []
-        plain: list[int] = []
-        dead: list[tuple[int, str]] = []
-        for place, reason in outcome.rejected.items():
-            number = numbers[place]
-            if self._batch.make_plain(number):
-                plain.append(number)
-            else:
-                dead.append((number, reason))
-        if dead and not self._bury(dead):
-            again += [number for number, _ in dead]
-        if plain:
-            self._work.append(_Group(numbers=plain))
         if outcome.done or outcome.conflicts:
             self._failures = 0
-        if again:
-            self._try_later(sorted(again + unsure), retry_after)
-        elif unsure:
+        if unsure:  # asked once more, and believed then
             self._work.append(_Group(numbers=unsure))
-            self._gate.wait(_CONFIRM_SECONDS)
+        least_seconds = _CONFIRM_SECONDS if unsure else 0.0
+        if again:
+            later = replace(_again(group), numbers=sorted(again))
+            self._try_later(later, retry_after, least_seconds)
+        elif unsure:
+            self._gate.wait(least_seconds)
+
+    def _take_refused(self, group: _Group, reasons: Mapping[int, str]) -> list[int]:
+        """Items that blame themselves: in their plain form, or dead; those that can be neither."""
+        plain = {number for number in reasons if self._batch.make_plain(number)}
+        if plain:
+            self._work.append(replace(_again(group), numbers=sorted(plain)))
+        dead = [(number, reason) for number, reason in reasons.items() if number not in plain]
+        is_done = not dead or self._bury(dead)
+        return [] if is_done else [number for number, _ in dead]
 
     def _make_smaller(self, group: _Group, error: str) -> None:
         """The request was too large: halves, or one item in its plain form, or a dead letter."""
@@ -210,9 +213,9 @@ class Sending:
         if len(numbers) > 1:
             self._work += reversed(_halves(group))
         elif self._batch.make_plain(numbers[0]):
-            self._work.append(_Group(numbers=numbers, may_be_under_way=group.may_be_under_way))
+            self._work.append(_again(group))
         elif not self._bury([(numbers[0], error)]):
-            self._try_later(numbers, 0.0)
+            self._try_later(_again(group))
 
     def _take_loss(self, group: _Group, error: str) -> None:
         """The connection was lost under way: chance, a centre that died, or an item that kills it.
@@ -263,11 +266,14 @@ class Sending:
     def _report(self, error: str) -> None:
         self._ports.report(Answered(error=error, seconds=0.0))
 
-    def _try_later(self, numbers: Sequence[int], retry_after: float) -> None:
+    def _try_later(
+        self, group: _Group, retry_after: float = 0.0, least_seconds: float = 0.0
+    ) -> None:
         """Items that the centre put off: they alone wait."""
-        self._work.append(_Group(numbers=numbers))
+        self._work.append(group)
         self._failures += 1
-        self._gate.wait(self._backoff(self._failures, retry_after_seconds=retry_after))
+        seconds = self._backoff(self._failures, retry_after_seconds=retry_after)
+        self._gate.wait(max(seconds, least_seconds))
 
     def _backoff(
         self, failures: int, *, retry_after_seconds: float = 0.0, cap: float = float("inf")
@@ -280,11 +286,13 @@ class Sending:
         )
 
 
+def _again(group: _Group) -> _Group:
+    """The same items as if they were new, but for an earlier try that nobody heard of."""
+    return _Group(numbers=group.numbers, may_be_under_way=group.may_be_under_way)
+
+
 def _halves(group: _Group) -> tuple[_Group, _Group]:
     numbers = group.numbers or ()
     middle = len(numbers) // 2
-    may_be = group.may_be_under_way
-    return (
-        _Group(numbers=numbers[:middle], may_be_under_way=may_be),
-        _Group(numbers=numbers[middle:], may_be_under_way=may_be),
-    )
+    again = _again(group)
+    return replace(again, numbers=numbers[:middle]), replace(again, numbers=numbers[middle:])
