@@ -127,14 +127,12 @@ def parse_items(body: bytes, count: int) -> Outcome:
     """The outcome by each item's own status, whatever the answer says of all of them."""
     try:
         items = json.loads(body)["items"]
-        answers = [next(iter(item.values())) for item in items]
-        statuses = [int(answer["status"]) for answer in answers]
+        answers = [item["create"] for item in items]  # nothing else was sent
+        statuses = [_read_status(answer["status"]) for answer in answers]
     except (
         ValueError,
         KeyError,
         TypeError,
-        AttributeError,
-        StopIteration,
         RecursionError,
     ) as error:
         return Outcome(answered=False, error=f"the answer is no _bulk answer: {error!r}")
@@ -143,6 +141,13 @@ def parse_items(body: bytes, count: int) -> Outcome:
             answered=False, error=f"the answer has {len(statuses)} items, {count} were sent"
         )
     return _sort_items(statuses, answers)
+
+
+def _read_status(value: object) -> int:
+    """A status as it is; ValueError: 200.7 and true are none, nor is "201"."""
+    if type(value) is not int:
+        raise ValueError(f"an item's status is {value!r}")
+    return value
 
 
 def _sort_items(statuses: Sequence[int], answers: Sequence[Any]) -> Outcome:
