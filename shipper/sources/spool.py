@@ -144,6 +144,7 @@ class Spool:
             self._write(size, lines, chunks)
         except OSError as error:
             self._budget.give(size)
+            self.seal()  # where the disk is full, too: what is shipped makes room
             raise self._unusable(error) from error
 
     def is_known(self, key: bytes) -> bool:
