@@ -153,6 +153,7 @@ class Agent:
             run=self._run,
             started_at=self._started_at,
             metrics=config.metrics,
+            state_directory=config.state_directory,
         )
         self._is_dirty = False
         self._is_run_written = False
@@ -373,7 +374,8 @@ class Agent:
 
     def _note_state_error(self, error: str) -> None:
         """The centre is well, the disk is not: said at once, and every minute that it lasts."""
-        self._reporter.figures.last_error = error
+        self._reporter.figures.note_error(error, at=self._now())
+        self._reporter.disk.note_error(error, self._clock.monotonic())
         if self._clock.monotonic() >= self._tell_state_error_at:
             self._tell_state_error_at = self._clock.monotonic() + STATE_ERROR_SECONDS
             narrate(

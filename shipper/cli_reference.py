@@ -33,6 +33,9 @@ bytes: read 44,090 = stored 2,140 + dropped 41,750 + dead-lettered 0 + pending 2
 | dead-lettered | `counters.dead_lettered_bytes` | refused by the centre, kept here |
 | pending | `counters.pending_bytes` | read, and on their way: nothing of the above yet |
 | read | `counters.read_bytes` | stored + dropped + dead-lettered + pending |
+| letters left | `dead_letters_left` | in `dead-letters.jsonl` now: redriven ones are not |
+| full, free | `state_disk_full_since`, `usage.state_disk_free_bytes` | the state folder's disk |
+| last error | `last_error`, `last_error_at` | "12 min ago": it is over |
 | unread | a source's `size` - `read` | written, and not read yet |
 
 A source's `size`, `read` and `acked` are offsets: bytes of a file, entries of a journal. `counters`

@@ -22,6 +22,7 @@ from shipper.wire.state import DeadLetter, format_dead_letter, parse_dead_letter
 
 _LOCK_SECONDS: Final = 10.0
 _LOCK_POLL_SECONDS: Final = 0.05
+_COUNTED_BYTES: Final = 1 << 20
 
 
 class DeadLetterFile:
@@ -110,6 +111,41 @@ class DeadLetterFile:
                 yield lock
             finally:
                 os.close(lock)
+
+
+class LetterCount:
+    """How many letters the file has, asked every second: only what is new of it is read.
+
+    A line that can't be read counts too, as it stays.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "dead-letters.jsonl"
+        self._inode = self._size = self._count = 0
+
+    def read(self) -> int:
+        """The number now; the last one that is known while the file can't be read."""
+        with contextlib.suppress(OSError):
+            self._look()
+        return self._count
+
+    def _look(self) -> None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            self._inode = self._size = self._count = 0
+            return
+        if found.st_ino == self._inode and found.st_size == self._size:
+            return
+        with self._path.open("rb") as file:
+            inode = os.fstat(file.fileno()).st_ino
+            if inode != self._inode or found.st_size < self._size:
+                self._size = self._count = 0
+            self._inode = inode
+            file.seek(self._size)
+            while piece := file.read(_COUNTED_BYTES):
+                self._size += len(piece)
+                self._count += piece.count(b"\n")
 
 
 def _wait_lock(file: int) -> None:

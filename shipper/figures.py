@@ -28,6 +28,7 @@ class Figures:
         self.output: OutputState = "starting"
         self.last_answer_at = ""
         self.last_error = ""
+        self.last_error_at = ""
         self.failing_since = ""
         self._failing_from: float | None = None
         self._gaps = self._gap_bytes = self._truncated_gaps = self._truncated_bytes = 0
@@ -49,11 +50,16 @@ class Figures:
         self._note_request(body_bytes)
         self._failed_requests += 1
         self.output = "retrying"
-        self.last_error = error
+        self.note_error(error, at=at)
         if self._failing_from is None:
             self._failing_from = now
             self.failing_since = at
         return is_news
+
+    def note_error(self, error: str, *, at: str) -> None:
+        """Something went wrong, with the centre or on this machine."""
+        self.last_error = error
+        self.last_error_at = at
 
     def note_gap(self, *, start: int, end: int, cause: GapCause) -> None:
         """Bytes were not read; `end` equal to `start`: how many is not known."""

@@ -152,6 +152,8 @@ class Inputs:
         for server in self.forwards:
             if server.error:
                 found[f"forward:{server.address}"] = server.error
+        if self._stdin is not None and self._stdin.error:
+            found["stdin"] = self._stdin.error
         if self._journal is not None and self._journal.error:
             found["journald"] = self._journal.error
         return found

@@ -91,6 +91,11 @@ def _state_families(now: Statistics) -> Iterator[_Family]:
         _seconds(now.failing_since),
     )
     yield _gauge("unreadable_paths", "Paths that can't be read.", len(now.unreadable))
+    yield _gauge(
+        "dead_letters_left",
+        "Dead letters that are on this machine and were not sent again.",
+        now.dead_letters_left,
+    )
 
 
 def _total_families(now: Statistics) -> Iterator[_Family]:
@@ -122,6 +127,12 @@ def _usage_families(now: Statistics) -> Iterator[_Family]:
         "spool": ("in spools", usage.spool_bytes, usage.spool_limit_bytes),
         "held": ("of deleted files, held until shipped", usage.held_bytes, usage.held_limit_bytes),
     }
+    if usage.state_disk_free_bytes is not None:
+        yield _gauge(
+            "state_disk_free_bytes",
+            "Bytes that the state folder's file system has left.",
+            usage.state_disk_free_bytes,
+        )
     for name, (meaning, value, limit) in named.items():
         yield _gauge(f"{name}_bytes", f"Bytes {meaning}.", value)
         if limit:

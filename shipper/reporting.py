@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from shipper.config import MetricsConfig
+from shipper.dead_letter_file import LetterCount
 from shipper.deliver.log_lane import LogLane
 from shipper.deliver.vitals_lane import VitalsLane
 from shipper.errors import ConfigError
@@ -21,6 +23,7 @@ from shipper.memory import Memory
 from shipper.narration import narrate
 from shipper.ports import Clock
 from shipper.sources.followed import Followed
+from shipper.state_disk import StateDisk, says_full
 from shipper.statistics import (
     Counters,
     SourceStatistics,
@@ -64,6 +67,7 @@ class Reporter:
         run: int,
         started_at: str,
         metrics: MetricsConfig | None,
+        state_directory: Path,
     ) -> None:
         self._ports = ports
         self._stream = checkpoint.stream
@@ -72,6 +76,8 @@ class Reporter:
         self._metrics_config = metrics
         self._metrics: MetricsServer | None = None
         self.figures = Figures()
+        self.disk = StateDisk(state_directory)
+        self._letters = LetterCount(state_directory)
         self.phase: Literal["running", "draining", "stopped"] = "running"
         self.closed = count_closed(
             acked_bytes=checkpoint.closed_acked,
@@ -119,6 +125,7 @@ class Reporter:
         if now < self._status_at + (STATUS_SECONDS if self._is_moving else IDLE_STATUS_SECONDS):
             return False
         self._status_at = now
+        self.disk.look(self._ports.inputs.unreadable.values(), at=self._now(), now=now)
         if not self._is_moving and self._has_worked:
             self._memory.give_back()
         self._has_worked = self._is_moving
@@ -128,7 +135,8 @@ class Reporter:
     def turn_metrics(self) -> None:
         """Serve what is counted now, where somebody asked."""
         if self._metrics is not None:
-            problem = self.figures.health_problem(self._ports.clock.monotonic())
+            now = self._ports.clock.monotonic()
+            problem = self.figures.health_problem(now) or self.disk.health_problem(now)
             self._metrics.turn(problem, self._render_metrics)
 
     def stop_metrics(self) -> None:
@@ -166,12 +174,17 @@ class Reporter:
                 for source in inputs.sources
             ),
             failing_since=self.figures.failing_since,
+            last_error_at=self.figures.last_error_at,
+            state_disk_full_since=self.disk.full_since,
+            dead_letters_left=self._letters.read(),
             gaps=self.figures.gaps,
             delivery=self.figures.delivery,
             usage=self._usage(),
             forward=add_forward([server.statistics() for server in inputs.forwards]),
             unreadable={
-                show_path(path): why for path, why in self._ports.inputs.unreadable.items()
+                show_path(path): why
+                for path, why in self._ports.inputs.unreadable.items()
+                if not (self.disk.full_since and says_full(why))  # that is said once, for all
             },
         )
 
@@ -223,6 +236,7 @@ class Reporter:
             spool_limit_bytes=spool.limit_bytes if spool.used_bytes else 0,
             held_bytes=self._ports.inputs.held_bytes,
             held_limit_bytes=self._ports.inputs.held_limit_bytes,
+            state_disk_free_bytes=self.disk.free_bytes,
         )
 
     def counters(self) -> Counters:

@@ -107,6 +107,8 @@ class Usage:
     held_bytes: int = 0
     """Of deleted files that are held open until they are shipped."""
     held_limit_bytes: int = 0
+    state_disk_free_bytes: int | None = None
+    """What the state folder's file system has left for the shipper's user; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +125,19 @@ class Statistics:
     last_answer_at: str
     """When the centre last took something, 30 characters; empty: not yet."""
     last_error: str
+    """The last one of this run: it may be past, see `output` and `last_error_at`."""
     counters: Counters
     sources: tuple[SourceStatistics, ...]
     unreadable: dict[str, str]
     """Paths that can't be read, and why."""
     failing_since: str = ""
     """Since when the centre takes nothing, 30 characters; empty: it does."""
+    last_error_at: str = ""
+    """30 characters; empty: there was none."""
+    state_disk_full_since: str = ""
+    """30 characters; empty: there is room."""
+    dead_letters_left: int = 0
+    """In `dead-letters.jsonl` now: those that were redriven are not."""
     gaps: GapStatistics = GapStatistics()
     delivery: DeliveryStatistics = DeliveryStatistics()
     usage: Usage = Usage()

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shipper.dead_letter_file import LetterCount
 from shipper.errors import StateError, UnreachableError
+from shipper.state_disk import measure_free
 from shipper.statistics import STATUS_SCHEMA, STATUS_VERSION
 
 _STALE_SECONDS: Final = 15.0
@@ -29,6 +31,10 @@ class Status:
     age_seconds: float
     process_lives: bool
     values: Mapping[str, Any]
+    free_bytes: int | None
+    """On the state folder's file system, now: on a full one the status is an old one."""
+    dead_letters_left: int
+    """Now: a redrive takes some out while no shipper runs, too."""
 
     @property
     def is_running(self) -> bool:
@@ -87,6 +93,8 @@ def load_status(directory: Path) -> Status:
         age_seconds=max(0.0, time.time() - written_at),
         process_lives=_lives(values.get("pid")),
         values=values,
+        free_bytes=measure_free(directory),
+        dead_letters_left=LetterCount(directory).read(),
     )
 
 
@@ -117,5 +125,6 @@ def render_json(status: Status) -> str:
         "is_running": status.is_running,
         "process_lives": status.process_lives,
         "age_seconds": round(status.age_seconds, 3),
+        "dead_letters_left": status.dead_letters_left,
     }
     return json.dumps({**status.values, **beside}, indent=2) + "\n"

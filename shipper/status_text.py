@@ -6,10 +6,13 @@ or odd is left out, and the rest still shown.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shipper.narration import printable
+from shipper.state_disk import describe_full, is_full
 from shipper.status import Status
 from shipper.wire.times import NANOS_PER_SECOND, parse_time
 
@@ -30,9 +33,11 @@ def render_text(status: Status) -> str:
         f"stream {values.get('stream')}, run {values.get('run')}, since {values.get('started_at')}",
         _output_line(values),
         _bytes_line(values),
+        *_letter_lines(status),
         *_usage_lines(values),
         *_source_lines(values),
         *_unreadable_lines(values),
+        *_disk_lines(status),
         *(f"→ {advice}" for advice in find_advice(status)),
     ]
     return "".join(f"{printable(line)}\n" for line in lines)
@@ -40,13 +45,39 @@ def render_text(status: Status) -> str:
 
 def _output_line(values: Mapping[str, Any]) -> str:
     since = values.get("failing_since")
-    error = values.get("last_error")
     return (
         f"output {values.get('output')}"
         + (f" since {since}{_age(since, values.get('at'))}" if since else "")
         + f", last answer {values.get('last_answer_at') or 'none yet'}"
-        + (f", last error: {error}" if error else "")
+        + _last_error(values)
     )
+
+
+def _last_error(values: Mapping[str, Any]) -> str:
+    """What is over is told as such."""
+    error, at = _one_line(values.get("last_error") or ""), values.get("last_error_at")
+    if not error:
+        return ""
+    is_past = values.get("output") == "ok" and not values.get("state_disk_full_since")
+    if not is_past or not at:
+        return f", last error: {error}"
+    ago = _duration(at, values.get("at"))
+    return f", last error {f'{ago} ago' if ago else f'at {at}'}: {error}"
+
+
+def _letter_lines(status: Status) -> Iterator[str]:
+    counters = _table(status.values.get("counters"))
+    in_all, left = _number(counters.get("dead_lettered_bytes")), status.dead_letters_left
+    if in_all or left:
+        letters = "letter" if left == 1 else "letters"
+        yield f"dead letters: {in_all:,} bytes dead-lettered in all; {left:,} {letters} left"
+
+
+def _disk_lines(status: Status) -> Iterator[str]:
+    since, at = status.values.get("state_disk_full_since"), status.values.get("at")
+    if since or is_full(status.free_bytes):
+        told = describe_full(status.path.parent, status.free_bytes)
+        yield told + (f"; since {since}{_age(since, at)}" if since else "")
 
 
 def _bytes_line(values: Mapping[str, Any]) -> str:
@@ -129,7 +160,8 @@ def _settled(source: Mapping[str, Any], counters: Mapping[str, Any]) -> str:
 
 def _unreadable_lines(values: Mapping[str, Any]) -> Iterator[str]:
     for path, why in _table(values.get("unreadable")).items():
-        yield f"  {path}: can't be read: {why}"
+        how = "can't be read: " if str(path).startswith("/") else ""
+        yield f"  {path}: {how}{_one_line(why)}"
 
 
 def find_advice(status: Status) -> Iterator[str]:
@@ -141,8 +173,12 @@ def find_advice(status: Status) -> Iterator[str]:
     elif values.get("output") == "retrying":
         yield "the centre takes nothing; nothing is lost while files and state folder remain"
         yield "`shipper check -c FILE` asks each of its addresses and says what they answer"
-    counters = _table(values.get("counters"))
-    if _number(counters.get("dead_lettered_bytes")):
+    if values.get("state_disk_full_since") or is_full(status.free_bytes):
+        yield (
+            f"make room on the file system of {status.path.parent}: what waits goes on by itself;"
+            " known files are shipped meanwhile"
+        )
+    if status.dead_letters_left:
         yield (
             "the centre refused some records for good: `shipper dead-letters list` says why,"
             " `shipper dead-letters redrive` sends them again"
@@ -157,7 +193,8 @@ def find_advice(status: Status) -> Iterator[str]:
             "a file was truncated before it was read to its end (logrotate's copytruncate does"
             " that): let logrotate use `create`"
         )
-    if _table(values.get("unreadable")):
+    refused = os.strerror(errno.EACCES)
+    if any(refused in str(why) for why in _table(values.get("unreadable")).values()):
         yield "run the shipper as a user that may read these files, as the unit from `bake` does"
 
 
@@ -171,16 +208,21 @@ def _lag(source: Mapping[str, Any]) -> int:
 
 
 def _age(since: object, at: object) -> str:
+    duration = _duration(since, at)
+    return f" ({duration})" if duration else ""
+
+
+def _duration(since: object, at: object) -> str:
     """How long before `at` that was, for a person; empty: one of the two is no time."""
     try:
         seconds = (parse_time(str(at)) - parse_time(str(since))) // NANOS_PER_SECOND
     except ValueError:
         return ""
     if seconds < 2 * _MINUTE:
-        return f" ({seconds} s)"
+        return f"{seconds} s"
     if seconds < 2 * _HOUR:
-        return f" ({seconds // _MINUTE} min)"
-    return f" ({seconds // _HOUR} h)"
+        return f"{seconds // _MINUTE} min"
+    return f"{seconds // _HOUR} h"
 
 
 def _size(size_bytes: int) -> str:

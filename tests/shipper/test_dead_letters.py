@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shipper.dead_letter_file import DeadLetterFile, LetterCount
 from shipper.dead_letters import load_dead_letters, render_json, render_text
 from shipper.errors import StateError
 from shipper.wire.state import DeadLetter, format_dead_letter
@@ -58,3 +59,18 @@ def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "dead-letters.jsonl").mkdir()
     with pytest.raises(StateError, match="can't be read"):
         load_dead_letters(tmp_path)
+
+
+def test_letters_are_counted_as_they_come_and_go(tmp_path: Path) -> None:
+    """Appended ones are added, a rewritten file is counted anew, and none is no file."""
+    count, file = LetterCount(tmp_path), DeadLetterFile(tmp_path)
+    assert 0 == count.read()
+    file.append([LETTER, LETTER])
+    assert 2 == count.read()
+    file.append([LETTER])
+    assert 3 == count.read() == count.read()
+    file.settle([LETTER], {})
+    assert 0 == count.read()
+    file.append([LETTER])
+    file.path.unlink()
+    assert 0 == count.read()

@@ -14,10 +14,11 @@ def test_a_centre_that_takes_nothing_is_told_once_and_since_when() -> None:
     assert figures.note_failure("HTTP 503: busy", at="10:00", now=100.0)
     assert not figures.note_failure("HTTP 503: still busy", at="10:05", now=400.0)
     assert figures.note_failure("refused", at="10:06", now=460.0)
-    assert ("retrying", "10:00", "refused") == (
+    assert ("retrying", "10:00", "refused", "10:06") == (
         figures.output,
         figures.failing_since,
         figures.last_error,
+        figures.last_error_at,
     )
     assert figures.note_answer(at="10:07")
     assert not figures.note_answer(at="10:08")

@@ -66,7 +66,9 @@ STATISTICS = Statistics(
         spool_bytes=5,
         spool_limit_bytes=6,
         held_bytes=1,
+        state_disk_free_bytes=77,
     ),
+    dead_letters_left=5,
     forward=ForwardStatistics(connections_open=2, connections=3, events=4),
 )
 
@@ -110,6 +112,8 @@ def test_the_numbers_are_those_of_the_statistics(form: str) -> None:
         "last_answer_time_seconds": 1767449111.5,
         "failing_since_time_seconds": 1767449112,
         "unreadable_paths": 1,
+        "dead_letters_left": 5,
+        "state_disk_free_bytes": 77,
         "gaps_total": 4,
         "gap_bytes_total": 30,
         "truncated_gaps_total": 1,

@@ -79,16 +79,13 @@ def test_a_fresh_status_of_a_living_process_runs(tmp_path: Path) -> None:
         "stream 0123456789abcdef0123, run 2, since 2026-01-03T14:00:00.000000000Z",
         "output ok, last answer 2026-01-03T14:05:11.000000000Z",
         "bytes: read 30 = stored 20 + dropped 1 + dead-lettered 2 + pending 7",
+        "dead letters: 2 bytes dead-lettered in all; 0 letters left",
         (
             r"  /var/log/a\x1b.log: settled 23 of 40 bytes: 20 stored, 1 dropped, 2 dead-lettered, "
             "10 unread, 7 pending, "
             "the oldest read at 2026-01-03T14:05:02.000000000Z (10 s) (source 0)"
         ),
         "  /var/log/b.log: can't be read: Permission denied",
-        (
-            "→ the centre refused some records for good: `shipper dead-letters list` says why, "
-            "`shipper dead-letters redrive` sends them again"
-        ),
         "→ run the shipper as a user that may read these files, as the unit from `bake` does",
     ] == render_text(status).splitlines()
 
@@ -119,6 +116,57 @@ def test_a_centre_that_takes_nothing_is_told_with_since_and_why(tmp_path: Path) 
     ) == lines[2]
     assert "nothing is lost" in lines[-2]
     assert "shipper check -c FILE" in lines[-1]
+
+
+def test_an_error_that_is_over_is_told_as_past(tmp_path: Path) -> None:
+    """A centre that takes records again has no error now, however long the last one is shown."""
+    past: dict[str, Any] = {
+        "last_error": "the spool can't be used: no\n  → give it space",
+        "last_error_at": "2026-01-03T13:53:10.000000000Z",
+    }
+    assert (
+        "output ok, last answer 2026-01-03T14:05:11.000000000Z, last error 12 min ago: "
+        "the spool can't be used: no → give it space"
+    ) == told(tmp_path, **past)[2]
+    assert "last error: the spool" in told(tmp_path, output="retrying", **past)[2]
+
+
+def test_letters_that_were_redriven_ask_for_nothing(tmp_path: Path) -> None:
+    """What was dead-lettered stays counted; the advice goes with the last letter in the file."""
+    counters = Counters(read_bytes=48, dead_lettered_bytes=48)
+    letters = tmp_path / "dead-letters.jsonl"
+    letters.write_bytes(b"{}\n{}\n")
+    lines = told(tmp_path, counters=counters)
+    assert "dead letters: 48 bytes dead-lettered in all; 2 letters left" in lines
+    assert "shipper dead-letters redrive" in lines[-1]
+    assert 2 == json.loads(render_json(load_status(tmp_path)))["dead_letters_left"]
+    letters.write_bytes(b"")
+    lines = told(tmp_path, counters=counters)
+    assert "dead letters: 48 bytes dead-lettered in all; 0 letters left" == lines[-1]
+
+
+def test_a_full_state_disk_is_one_finding(tmp_path: Path) -> None:
+    """Since when, how much is left, and to make room: nobody's permissions are in question."""
+    lines = told(
+        tmp_path,
+        state_disk_full_since="2026-01-03T14:03:02.000000000Z",
+        unreadable={"forward:tcp://127.0.0.1:1": "the spool is full"},
+    )
+    assert "  forward:tcp://127.0.0.1:1: the spool is full" in lines
+    (found,) = [line for line in lines if line.startswith("the disk of")]
+    assert f"the disk of {tmp_path} is full: senders wait, new files wait; free " in found
+    assert found.endswith(" bytes; since 2026-01-03T14:03:02.000000000Z (2 min)")
+    assert [line for line in lines if line.startswith("→")] == lines[-1:]
+    assert "make room on the file system of" in lines[-1]
+
+
+def test_a_full_disk_is_seen_though_the_status_on_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shipper that can't write its status can't tell why: the one who asks looks too."""
+    monkeypatch.setattr("shipper.status.measure_free", lambda _: 0)
+    lines = told(tmp_path)
+    assert f"the disk of {tmp_path} is full: senders wait, new files wait; free 0 bytes" in lines
 
 
 @pytest.mark.parametrize(
