@@ -80,7 +80,13 @@ TABLES: Final[Mapping[str, Table]] = {
         "follows no files."),
     "sources.forward": Table(form="array", config=ForwardConfig,
         meaning="A server of the Forward protocol, for applications that use a fluent-logger and "
-        "for other shippers. Events are on disk before they are acknowledged. May be repeated."),
+        "for other shippers. Events are on disk before they are acknowledged. May be repeated. "
+        "Python's `logging` has a handler for it: `pip install 'afterimage-forensics[logging]'`, "
+        "then `from shipper.logging_handler import ForwardHandler` and "
+        '`logging.basicConfig(handlers=[ForwardHandler("shop", '
+        '"unix:///run/afterimage/forward.sock")])`. '
+        "A format of your own becomes part of the message; the one that `basicConfig` sets does "
+        "not. It can't prove that it knows a key: give it a unix socket."),
     "sources.journald": Table(form="switch", config=JournaldConfig,
         meaning="The systemd journal, from this boot's start on. The shipper's own unit is left "
         "out. Needs libsystemd, which every host with systemd has."),

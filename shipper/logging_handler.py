@@ -4,11 +4,12 @@ In: log records. Out: Forward events, in chunks that the shipper acknowledges wh
 and stores once however often they come. It must never block the application, never hold more than
 its queue, and never leave out a record without saying how many. Needs the extra `[logging]`.
 
-    logging.getLogger().addHandler(ForwardHandler("shop"))
+    logging.basicConfig(handlers=[ForwardHandler("shop")], level=logging.INFO)
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -31,6 +32,8 @@ _ACK_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 3.0
 _RETRY_SECONDS: Final = (0.1, 2.0)
 _ACK_LIMIT_BYTES: Final = 4096
+_PLAIN_FORMATS: Final = frozenset((logging.BASIC_FORMAT, "%(message)s"))
+"""What `logging.basicConfig` and `Formatter()` give a handler that has no format of its own."""
 
 
 class ForwardHandler(logging.Handler):
@@ -63,6 +66,11 @@ class ForwardHandler(logging.Handler):
         self._has_given_up = False
         _HANDLERS.add(self)
 
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
+        """As `logging` does; a default format is left out, since level and logger are fields."""
+        is_plain = type(fmt) is logging.Formatter and fmt._fmt in _PLAIN_FORMATS  # noqa: SLF001 - no public name tells its format
+        super().setFormatter(None if is_plain else fmt)
+
     @property
     def dropped(self) -> int:
         """How many records did not fit into the queue so far."""
@@ -87,9 +95,7 @@ class ForwardHandler(logging.Handler):
         """Hand over what is left, at most for `exit_seconds`; `logging.shutdown` calls it."""
         _HANDLERS.discard(self)
         # `logging.shutdown` flushes first: whoever did not answer then is not waited for again
-        left = self._courier.finish(0.0 if self._has_given_up else self._exit_seconds)
-        if left and logging.raiseExceptions and sys.stderr is not None:
-            sys.stderr.write(f"ForwardHandler: {left} bytes of log were not handed over\n")
+        self._courier.finish(0.0 if self._has_given_up else self._exit_seconds)
         super().close()
 
     def _pack_entry(self, nanos: int, event: Mapping[str, Any]) -> bytes:
@@ -126,6 +132,22 @@ def _begin_in_child() -> None:
 os.register_at_fork(after_in_child=_begin_in_child)
 
 
+def _tell(text: str) -> None:
+    """Say it where `logging` itself says what is wrong, unless the application wants no such."""
+    if logging.raiseExceptions and sys.stderr is not None:
+        sys.stderr.write(f"ForwardHandler: {text}\n")
+
+
+class _KeyWantedError(OSError):
+    """The listener begins with a handshake."""
+
+    def __str__(self) -> str:
+        return (
+            "it wants a shared key, which this handler can't prove: use a unix socket, "
+            "or a listener without a key"
+        )
+
+
 # ---- what is waiting
 
 
@@ -148,6 +170,11 @@ class _Queue:
     def size_bytes(self) -> int:
         """How many bytes wait."""
         return self._bytes
+
+    @property
+    def records(self) -> int:
+        """How many records wait."""
+        return len(self._entries)
 
     def put(self, entry: bytes) -> None:
         """Add one; where there is no room the oldest go: last words say most."""
@@ -179,11 +206,15 @@ class _Courier:
 
     def __init__(self, tag: str, address: str, queue: _Queue, pack_drops: Any) -> None:
         self._tag = tag
+        self._address = address
         self._queue = queue
         self._pack_drops = pack_drops
         self._sender = _make_sender(tag, address)
         self._message = b""
+        self._message_records = 0
         self._chunk = ""
+        self._trouble: OSError | ValueError | None = None
+        self._has_told_key = False
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
         self._gives_up_at = math.inf
@@ -209,6 +240,7 @@ class _Courier:
         """Without the parent's thread, chunk and connection."""
         self._sender.abandon()
         self._message = b""
+        self._message_records = 0
         self._thread = None
         self._start_lock = threading.Lock()
 
@@ -219,8 +251,8 @@ class _Courier:
         with self._queue.changed:
             return self._queue.changed.wait_for(lambda: not self._left_bytes, seconds)
 
-    def finish(self, seconds: float) -> int:
-        """Hand over the rest and end; how many bytes are left."""
+    def finish(self, seconds: float) -> None:
+        """Hand over the rest and end; what is left is told, and why."""
         with self._queue.changed:
             self._gives_up_at = min(self._gives_up_at, time.monotonic() + seconds)
             self._queue.changed.notify_all()
@@ -230,7 +262,19 @@ class _Courier:
             self._thread.join(seconds + 1)
         if self._left_bytes and not self._is_running:
             self._run()  # no thread can be started any more
-        return self._left_bytes
+        if self._left_bytes:
+            _tell(
+                f"{self._queue.records + self._message_records} log records ({self._left_bytes} "
+                f"bytes) were not handed over to {self._address}: {self._render_trouble()}"
+            )
+
+    def _render_trouble(self) -> str:
+        """Why it does not work, and what to do."""
+        error = self._trouble
+        if isinstance(error, _KeyWantedError):
+            return str(error)
+        why = "it did not answer" if error is None else getattr(error, "strerror", "") or error
+        return f"{why}; does the shipper run, and `[[sources.forward]]` listen there?"
 
     @property
     def _left_bytes(self) -> int:
@@ -247,6 +291,7 @@ class _Courier:
                 delay = _RETRY_SECONDS[0]
                 with self._queue.changed:
                     self._message = b""
+                    self._message_records = 0
                     self._queue.changed.notify_all()
                 continue
             if time.monotonic() + delay >= self._gives_up_at:
@@ -273,6 +318,7 @@ class _Courier:
             if self._message:
                 return True
             entries, dropped = self._queue.take()
+            self._message_records = len(entries)
             if dropped:
                 entries.insert(0, self._pack_drops(dropped))
             self._chunk = os.urandom(_CHUNK_RANDOM_BYTES).hex()
@@ -283,9 +329,14 @@ class _Courier:
         left = self._gives_up_at - time.monotonic()
         try:
             self._sender.deliver(self._message, self._chunk, max(0.1, min(_ACK_SECONDS, left)))
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             self._sender.abandon()  # the shipper is away: the same chunk again, later
+            self._trouble = error
+            if isinstance(error, _KeyWantedError) and not self._has_told_key:
+                self._has_told_key = True  # waiting does not help: somebody must act
+                _tell(f"nothing can be handed over to {self._address}: {error}")
             return False
+        self._trouble = None
         return True
 
 
@@ -307,7 +358,8 @@ def _make_sender(tag: str, address: str) -> Any:
             self._reconnect()
             deadline = time.monotonic() + seconds
             self.socket.settimeout(seconds)
-            self.socket.sendall(message)
+            with contextlib.suppress(ConnectionError):  # it may have said why it closed
+                self.socket.sendall(message)
             answers = msgpack.Unpacker(max_buffer_size=_ACK_LIMIT_BYTES)
             while True:
                 self.socket.settimeout(max(0.01, deadline - time.monotonic()))
@@ -318,6 +370,8 @@ def _make_sender(tag: str, address: str) -> Any:
                 for answer in answers:
                     if isinstance(answer, dict) and answer.get("ack") == chunk:
                         return
+                    if isinstance(answer, list) and answer[:1] == ["HELO"]:
+                        raise _KeyWantedError
 
         def abandon(self) -> None:
             """Let go of the connection without a word: after a fork it is the parent's."""

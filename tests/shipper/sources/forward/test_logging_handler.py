@@ -69,6 +69,65 @@ def test_a_formatter_decides_the_message(serve: Serve, logger: logging.Logger) -
     assert ["[app] hello"] == served.messages()
 
 
+def test_the_format_that_basic_config_gives_is_left_out(
+    serve: Serve, logger: logging.Logger
+) -> None:
+    """Level and logger are fields: a search for a message must not have to know about them."""
+    served = serve()
+    handler = _add(logger, served.server.address)
+    handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    logger.warning("hello")
+    handler.setFormatter(logging.Formatter())
+    logger.error("again", exc_info=ValueError("broken"))
+    handler.flush()
+    assert ["hello", "again"] == served.messages()
+    (_, second) = parse(served.lines())
+    assert "ValueError: broken" in second["record"]["error.stack_trace"]
+
+
+def _told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The handler's lines on stderr; the server speaks there, too."""
+    lines = capsys.readouterr().err.splitlines(keepends=True)
+    return [line for line in lines if line.startswith("ForwardHandler")]
+
+
+def test_a_listener_that_wants_a_key_is_named_with_the_way_out(
+    serve: Serve, logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once, once, and at the end with how many records it has not got."""
+    served = serve(ListenAddress(host="127.0.0.1"), shared_key="secret")
+    address = served.server.address
+    handler = _add(logger, address, exit_seconds=0.5)
+    logger.info("one")
+    logger.info("two")
+    handler.flush()
+    remedy = (
+        "it wants a shared key, which this handler can't prove: use a unix socket, "
+        "or a listener without a key"
+    )
+    at_once = f"ForwardHandler: nothing can be handed over to {address}: {remedy}\n"
+    assert [at_once] == _told(capsys)
+    handler.close()
+    (told,) = _told(capsys)
+    assert told.startswith("ForwardHandler: 2 log records (")
+    assert told.endswith(f" bytes) were not handed over to {address}: {remedy}\n")
+
+
+def test_who_is_not_there_is_named_with_the_reason(
+    tmp_path: Path, logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Records are counted, the address is the configured one."""
+    address = f"unix://{tmp_path}/nobody.sock"
+    handler = _add(logger, address, exit_seconds=0.3)
+    for number in range(3):
+        logger.info("%d", number)
+    handler.flush()
+    handler.close()
+    told = capsys.readouterr().err
+    assert told.startswith("ForwardHandler: 3 log records (")
+    assert f"were not handed over to {address}: No such file or directory; does the" in told
+
+
 def test_records_wait_for_a_shipper_that_is_not_there_yet(
     serve: Serve, logger: logging.Logger
 ) -> None:
