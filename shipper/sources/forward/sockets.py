@@ -20,7 +20,8 @@ from shipper.sources.forward.events import Peer
 _SOCKET_MODE: Final = 0o660
 _HEARTBEAT_BYTES: Final = 16
 _BACKLOG: Final = 512
-_CREDENTIALS: Final = struct.Struct("3i")
+_CREDENTIALS: Final = struct.Struct("iII")
+"""`struct ucred`: a process id, and the ids of a user and a group, which have no sign."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

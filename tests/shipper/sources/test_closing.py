@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from shipper.sources.spool import Spool, SpoolBudget
@@ -48,4 +49,29 @@ def test_a_crash_before_the_removal_ships_nothing_again(tmp_path: Path) -> None:
     assert [] == spool.segments()
     assert {0: b"one\n"} == follower.centre.contents()
     assert [0] == [source.number for source in follower.tail.close_settled()]
+    follower.crash()
+
+
+def test_bytes_that_are_not_durable_yet_are_not_read(tmp_path: Path) -> None:
+    """They may be taken back and others put in their place: neither knows a file by them."""
+    spool = Spool(tmp_path / "logs", budget=SpoolBudget(1 << 20))
+    follower = Follower(tmp_path, "*.seg", segments=spool)
+    spool.append([b"one\n"])
+    (path,) = spool.segments()
+    for number, line in enumerate((b"two\n", b"three\n")):
+        committed = path.read_bytes()
+        with path.open("ab") as file:
+            file.write(b"taken back\n")
+        follower.step()
+        assert {0: committed} == follower.centre.contents(), number
+        os.truncate(path, len(committed))
+        spool.append([line])
+    follower.step()
+    follower.save()
+    follower.crash()
+    follower.restart()
+    follower.step()
+    assert {0: b"one\ntwo\nthree\n"} == follower.centre.contents()
+    assert [0] == [row.source for row in follower.centre.rows]
+    assert [] == follower.centre.gaps
     follower.crash()
