@@ -59,6 +59,8 @@ _NOT_DRAINED: Final = 3
 def run(config: Config, identity: Identity) -> int:
     """Ship until SIGTERM or SIGINT, then drain; 0: everything is stored, 3: some is still pending.
 
+    Where standard input is the only input, its end is an end too, once all of it is stored.
+
     A state folder that turns out to have been used before from where it stands (reverted with its
     disk, say) is left for a new stream.
 
@@ -186,6 +188,8 @@ class Agent:
             self._begin()
             while not self._stop_reason:
                 self._turn()
+                if self._inputs.is_over:
+                    self.stop("standard input has ended")
             return self._drain()
         finally:
             self._reporter.stop_metrics()

@@ -32,7 +32,7 @@ SUMMARY: Final = "Ships a machine's logs to where they outlive it."
 COMMANDS: Final = {
     "check": "tell all that is wrong in a configuration, and on this machine",
     "bake": "install the shipper into a mounted image root",
-    "run": "ship until SIGTERM, then drain",
+    "run": "ship until SIGTERM, or the end of standard input where that is all, then drain",
     "status": "tell how the running shipper fares: what is behind, since when, and what to do",
     "dead-letters": "list what the centre refused for good, or send it again",
 }

@@ -91,8 +91,9 @@ TABLES: Final[Mapping[str, Table]] = {
         meaning="The systemd journal, from this boot's start on. The shipper's own unit is left "
         "out. Needs libsystemd, which every host with systemd has."),
     "sources.stdin": Table(form="switch", config=StdinConfig,
-        meaning="Lines that come on standard input: `application | shipper run`. Under systemd "
-        "there are none."),
+        meaning="Lines that come on standard input: `application | shipper run`. Where it is the "
+        "only source, the shipper exits with 0 once it has ended and all of it is stored; beside "
+        "other sources it goes on. Under systemd there is none."),
     "transforms.mask": Table(form="array", config=MaskConfig,
         meaning="Secrets that are overwritten, at the same length, before anything leaves the "
         "machine. The masked ranges are recorded. May be repeated."),

@@ -75,6 +75,7 @@ class Inputs:
         watches = [_watch_files(config, tail) for tail in config.tails]
         self.forwards = self._make_forwards(config, self._tell, watches)
         self._stdin = self._make_stdin(config, self._tell, watches)
+        self._has_others = bool(config.tails or config.forwards or config.journald)
         self._watcher = Watcher(partial(narrate, "warning"))
         self._tail = Tail(
             watches,
@@ -333,6 +334,17 @@ class Inputs:
     def is_drained(self) -> bool:
         """Whether everything that was there at the drain's begin was read, or can't be."""
         return self._tail.is_drained and (self._journal is None or self._journal.is_drained)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can come any more, and all that came is stored.
+
+        So it is once standard input has ended, where it is the only input: of what came in there,
+        also in an earlier run, no segment is left then.
+        """
+        if self._stdin is None or self._has_others or not self._stdin.is_ended:
+            return False
+        return not any(spool.segments() for spool in self._spools)
 
     def close(self) -> None:
         """Let go of every descriptor."""

@@ -68,6 +68,7 @@ class StdinReader:
             self._commit_when_possible()
             self._spool.seal()
             self.is_ended = self._is_at_end and not self._pending
+            self._on_append()  # that it has ended is something to look at, too
         except Exception as error:  # noqa: BLE001 - a worker's boundary: the agent reads `error`
             self.error = f"reading standard input failed: {error!r}"
             narrate("error", self.error)

@@ -21,6 +21,7 @@ from shipper import __version__
 from shipper.cli import GROUPS, main
 from shipper.cli_reference import render_reference
 from shipper.wire.state import DeadLetter, format_dead_letter
+from tests.faults.bulk_server import BulkServer, wait_until
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
@@ -84,6 +85,72 @@ def test_the_reference_names_every_command_and_option() -> None:
         options = set(re.findall(r"--[a-z-]+", run(command, "--help").stdout)) - {"--help"}
         assert options
         assert [] == [option for option in options if f"`{option}" not in section]
+
+
+def pipe_in(folder: Path, url: str, data: bytes, *, more: str = "") -> subprocess.Popen[bytes]:
+    """`shipper run` with that on its standard input, which then ends."""
+    file = folder / "pipe.toml"
+    file.write_text(
+        f'[identity]\ninstance_id = "i-1"\n[state]\ndirectory = "{folder}/state"\n'
+        f'[sources.stdin]\n{more}[output.opensearch]\nurls = ["{url}"]\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shipper", "run", "-c", str(file)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdin is not None
+    process.stdin.write(data)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [b"", b"one\n", b"one\nand half a li"])
+def test_run_ends_with_its_standard_input(tmp_path: Path, data: bytes) -> None:
+    """As a tool in a pipe: 0 once all of it is stored, a line without an end too."""
+    with BulkServer() as server:
+        process = pipe_in(tmp_path, server.url, data)
+        _, words = process.communicate(timeout=DEADLINE_SECONDS)
+        assert 0 == process.returncode, words
+        assert (
+            data.decode().split()
+            == " ".join(str(fields["message"]) for *_, fields in server.oracle.logs()).split()
+        )
+
+
+@pytest.mark.slow
+def test_standard_input_that_ended_is_kept_until_it_is_stored(tmp_path: Path) -> None:
+    """A centre that comes back late gets it; until then the shipper does not give up."""
+    with BulkServer() as server:
+        server.go_away()
+        process = pipe_in(tmp_path, server.url, b"one\n")
+        spool = tmp_path / "state" / "spool"
+        wait_until(lambda: any(spool.rglob("*.seg")), timeout_seconds=DEADLINE_SECONDS)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
+        server.come_back()
+        process.communicate(timeout=DEADLINE_SECONDS)
+        assert 0 == process.returncode
+        assert ["one"] == [fields["message"] for *_, fields in server.oracle.logs()]
+
+
+@pytest.mark.slow
+def test_beside_other_inputs_the_end_of_standard_input_ends_nothing(tmp_path: Path) -> None:
+    """Files go on being followed."""
+    more = f'[[sources.tail]]\npaths = ["{tmp_path}/*.log"]\n'
+    with BulkServer() as server:
+        process = pipe_in(tmp_path, server.url, b"one\n", more=more)
+        spool = tmp_path / "state" / "spool"
+        wait_until(lambda: len(server.oracle.logs()) == 1, timeout_seconds=DEADLINE_SECONDS)
+        wait_until(lambda: not any(spool.rglob("*.seg")), timeout_seconds=DEADLINE_SECONDS)
+        (tmp_path / "a.log").write_bytes(b"two\n")
+        wait_until(lambda: len(server.oracle.logs()) == 2, timeout_seconds=DEADLINE_SECONDS)
+        process.terminate()
+        process.communicate(timeout=DEADLINE_SECONDS)
+        assert 0 == process.returncode
 
 
 @pytest.mark.parametrize("command", COMMANDS)
