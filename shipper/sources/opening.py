@@ -60,7 +60,20 @@ class Opening:
 
         `seen`: files that this rescan has met.
         """
-        self._start([*self._find_missed(new, seen), *new])
+        paths = [(watch, file.path) for watch, file in new]
+        self._start([*self._find_missed(paths, seen), *new])
+
+    def start_missed(self) -> None:
+        """Follow what had a followed path, and an inode that an older file was known by.
+
+        Call it when a source has left its inode: until then the file seemed to be followed.
+        """
+        paths = [
+            (source.watch, source.path)
+            for source in self._registry.by_file.values()
+            if source.missing_at is None and source.watch and source.watch.segments is None
+        ]
+        self._start(self._find_missed(paths, set()))
 
     def is_copy_of_followed(self, file: Found) -> bool:
         """Whether it is a copy, beside it, of a file that is followed."""
@@ -75,16 +88,16 @@ class Opening:
             and not self.is_copy_of_followed(file)
         )
 
-    def _find_missed(self, new: Sequence[NewFile], seen: set[FileId]) -> list[NewFile]:
+    def _find_missed(self, paths: Sequence[tuple[Watch, str]], seen: set[FileId]) -> list[NewFile]:
         """Files that had a path that is followed, and were rotated away between two looks at it."""
         missed: list[NewFile] = []
         folders: dict[str, dict[str, list[Found]]] = {}
-        for watch, file in new:
-            folder = os.path.dirname(file.path)  # noqa: PTH120 - as in rotation.py
+        for watch, path in paths:
+            folder = os.path.dirname(path)  # noqa: PTH120 - as in rotation.py
             if folder not in folders:
                 folders[folder] = list_rotated(folder)
-            before = self._registry.last_at_path.get(file.path)
-            for rotated in folders[folder].get(file.path, ()):
+            before = self._registry.last_at_path.get(path)
+            for rotated in folders[folder].get(path, ()):
                 # what was not written to since the stream began is older than the watch
                 if rotated.stat.st_mtime_ns < self._since_nanos:
                     continue

@@ -270,11 +270,12 @@ class Tail:
             self._leaving.leave(source, "truncated", f"truncated: {why}")
         else:
             self._leaving.leave(source, "replaced", f"truncated or replaced: {why}")
+        self._opening.start_missed()
         try:
             found = Found(path, os.stat(path), path if is_named else source.first_path)  # noqa: PTH116 - as in rotation.py
         except OSError:
             return
-        if found.file_id != file_id:
+        if found.file_id != file_id or file_id in self._registry.by_file:
             return
         # a name that no pattern has: the inode was used again, and its new file rotated away, too
         if is_named or self._opening.is_missed(found):

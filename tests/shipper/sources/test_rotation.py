@@ -585,3 +585,27 @@ def test_a_copy_keeps_each_record_in_the_index_of_its_day(follower: Follower) ->
         follower.step()
     assert {0: b"one\n" * 40 + b"two\n" * 40, 1: b"new\n"} == follower.centre.contents()
     assert 2 == len({index for index, _ in follower.centre.indices(0)})
+
+
+def test_a_missed_file_on_another_files_inode_is_found_when_that_is_left(
+    follower: Follower,
+) -> None:
+    """Deleted, its inode used by another log that then rotated, all while stopped."""
+    gone = follower.write("gone.log", b"gone\n" * 10)
+    follower.write("dated.log", b"one\n")
+    follower.step()
+    follower.save()
+    follower.crash()
+    dated = follower.logs / "dated.log"
+    dated.rename(follower.logs / "dated.log-20260101")
+    with gone.open("wb") as file:  # the same inode, as a disk may give it again
+        file.write(b"unseen\n")
+    gone.rename(follower.logs / "dated.log-20260102")
+    follower.write("dated.log", b"new\n")
+    follower.write("gone.log", b"other\n")
+    follower.restart()
+    for _ in range(3):
+        follower.step()
+    assert {b"gone\n" * 10, b"one\n", b"unseen\n", b"new\n", b"other\n"} == set(
+        follower.centre.contents().values()
+    )
