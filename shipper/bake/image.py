@@ -23,6 +23,7 @@ from shipper.bake.program import (
 )
 from shipper.bake.requirements import find_missing
 from shipper.bake.root import ImageRoot
+from shipper.bake.sandbox import find_refused
 from shipper.config_reader import parse_config
 from shipper.config_rendering import render_default_config
 from shipper.errors import ConfigError
@@ -212,16 +213,12 @@ def find_problems(root: ImageRoot) -> list[str]:
         problems += [f"{CONFIG}:{one.line}: {one.what}" for one in wrong]
         if config is not None:
             problems += find_missing(root, config, interpreter)
+            problems += (f"{CONFIG}: {refused}" for refused in find_refused(root, config))
             state_directory = str(config.state_directory)
             if config.identity.instance_id:
                 problems.append(
                     f"{CONFIG} sets identity.instance_id: every instance of this image would "
                     f"claim to be {config.identity.instance_id}; leave it to IMDS"
-                )
-            if state_directory != default_paths.STATE_DIRECTORY:
-                problems.append(
-                    f"{CONFIG} sets state.directory to {state_directory}, where the unit can't "
-                    f"write: allow it in a drop-in (ReadWritePaths={state_directory})"
                 )
     here = root.find(state_directory)
     if here.is_dir() and any(here.iterdir()):

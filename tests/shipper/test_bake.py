@@ -367,6 +367,47 @@ def test_what_the_configuration_needs_has_to_be_in_the_image(
     assert problem in refused
 
 
+FORWARD = "[[sources.forward]]\nlisten = "
+KEYED = FORWARD + '"tcp://0.0.0.0:24224"\nshared_key_file = '
+
+
+@pytest.mark.parametrize(
+    ("text", "there", "problem"),
+    [
+        (FORWARD + '"unix:///run/afterimage/f.sock"\n', "", ""),
+        (FORWARD + '"unix:///var/lib/afterimage/f.sock"\n', "", ""),
+        (FORWARD + '"tcp://127.0.0.1:24224"\n', "", ""),
+        (FORWARD + '"unix:///tmp/f.sock"\n', "", "write unix:///run/afterimage/f.sock"),
+        (FORWARD + '"unix:///run/afterimage/../f.sock"\n', "", "ReadWritePaths=/run/afterimage/.."),
+        ('[metrics]\nlisten = "unix:///run/m.sock"\n', "", "metrics.listen is /run/m.sock"),
+        (
+            FORWARD + '"unix:///srv/app/f.sock"\n',
+            "etc/systemd/system/afterimage-shipper.service.d/own.conf",
+            "",
+        ),
+        (KEYED + '"/etc/afterimage/key"\n', "", "the image has no /etc/afterimage/key"),
+        (KEYED + '"/etc/afterimage/key"\n', "etc/afterimage/key", ""),
+        (KEYED + '"/run/secrets/key"\n', "", ""),
+    ],
+)
+def test_what_the_unit_would_refuse_is_told_before_it_does(
+    root: Path, tmp_path: Path, there: str, text: str, problem: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Sockets and keys that would keep every instance of the image from starting its shipper."""
+    if there:
+        (root / there).parent.mkdir(parents=True, exist_ok=True)
+        (root / there).write_text("[Service]\nReadWritePaths=/opt -/srv/app\n")
+    file = tmp_path / "own.toml"
+    file.write_text(text + OUTPUT)
+    assert 0 == bake(root, "-c", str(file))
+    capsys.readouterr()
+    assert (1 if problem else 0) == bake(root, "--check", "-c", str(file))
+    refused = capsys.readouterr().err
+    assert bool(problem) == ("error: " in refused), refused
+    assert problem in refused
+
+
 @pytest.mark.parametrize(
     ("names", "default", "expected"),
     [
