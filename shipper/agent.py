@@ -21,12 +21,20 @@ from shipper.deliver.gate import Gate
 from shipper.deliver.http import HttpTransport
 from shipper.deliver.log_lane import LogLane
 from shipper.deliver.pacing import Limits
-from shipper.deliver.sender import Acknowledged, Answered, Result, SenderPorts, Senders
+from shipper.deliver.sender import (
+    Acknowledged,
+    Answered,
+    Refused,
+    Result,
+    SenderPorts,
+    Senders,
+)
 from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
 from shipper.errors import StateError, StateReusedError
 from shipper.inputs import RESCAN_SECONDS, Inputs, find_shape
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
+from shipper.refusals import Refusals
 from shipper.reporting import Reporter, ReporterPorts
 from shipper.sources.followed import SourceNumbers
 from shipper.sources.part import LogPart
@@ -165,6 +173,7 @@ class Agent:
         self._checkpoint_at = self._write_run_at = 0.0
         """When each is due."""
         self._tell_state_error_at = 0.0
+        self._refusals = Refusals()
         self._begun_at = self._clock.monotonic()
 
     @property
@@ -315,6 +324,8 @@ class Agent:
         match result:
             case Answered():
                 self._take_answer(result)
+            case Refused():
+                self._take_refused(result)
             case Acknowledged():
                 self._is_dirty = True
                 logs = [part for part in result.parts if isinstance(part, LogPart)]
@@ -367,8 +378,17 @@ class Agent:
         if answer.error:
             self._note_error(answer.error, answer.body_bytes)
             return
+        if answer.is_refusal:
+            self._reporter.figures.note_refusal(body_bytes=answer.body_bytes)
+            return
         if self._reporter.figures.note_answer(at=self._now(), body_bytes=answer.body_bytes):
             narrate("info", "the centre takes records again")
+
+    def _take_refused(self, refused: Refused) -> None:
+        if self._reporter.figures.output != "retrying":  # else what holds everything up matters
+            self._reporter.figures.note_error(refused.reason, at=self._now())
+        if text := self._refusals.note(refused, self._clock.monotonic()):
+            narrate("warning", text)
 
     def _note_error(self, error: str, body_bytes: int) -> None:
         if self._reporter.figures.note_failure(

@@ -56,6 +56,14 @@ class Figures:
             self.failing_since = at
         return is_news
 
+    def note_refusal(self, *, body_bytes: int) -> None:
+        """The centre answered and took nothing of a request: records blame themselves.
+
+        It is not known by that whether it takes others: a broken template refuses every record.
+        """
+        self._note_request(body_bytes)
+        self._failed_requests += 1
+
     def note_error(self, error: str, *, at: str) -> None:
         """Something went wrong, with the centre or on this machine."""
         self.last_error = error

@@ -89,7 +89,7 @@ class Outcome:
     is_suspect: bool = False
     """The request as a whole failed in a way that its content may be the cause of."""
     error: str = ""
-    """The first thing that went wrong, for people."""
+    """The first thing for which something has to be sent again as it is, for people."""
 
 
 def parse_outcome(status: int, body: bytes, count: int, *, location: str = "") -> Outcome:
@@ -164,11 +164,11 @@ def _sort_items(statuses: Sequence[int], answers: Sequence[Any]) -> Outcome:
         else:
             kind, reason = _error_of(answers[place])
             text = f"{status} {kind}: {reason}"
-            first_error = first_error or text
             if status == _BAD_REQUEST and _blames_document(kind, reason):
                 rejected[place] = text
             else:
                 retry.append(place)
+                first_error = first_error or text
     return Outcome(
         answered=True,
         done=done,

@@ -19,11 +19,18 @@ from shipper.deliver.batch import Batch
 from shipper.deliver.burial import BurialGuard
 from shipper.deliver.gate import Gate, StoppedError
 from shipper.deliver.pacing import CAP_SECONDS, Limits
-from shipper.deliver.sending import Acknowledged, Answered, Result, Sending, SendingPorts
+from shipper.deliver.sending import (
+    Acknowledged,
+    Answered,
+    Refused,
+    Result,
+    Sending,
+    SendingPorts,
+)
 from shipper.ports import Clock, Part, Transport
 from shipper.wire.state import DeadLetter
 
-__all__ = ["Acknowledged", "Answered", "Result", "SenderPorts", "Senders"]
+__all__ = ["Acknowledged", "Answered", "Refused", "Result", "SenderPorts", "Senders"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

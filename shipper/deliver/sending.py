@@ -42,13 +42,25 @@ class Answered:
     """How a try went."""
 
     error: str
-    """Empty: the centre took all of it."""
+    """Empty: nothing of it has to be sent again as it is."""
     seconds: float
+    is_refusal: bool = False
+    """Whether it took none of it, since each record blames itself; `Refused` says which."""
     body_bytes: int = 0
     """What went over the network, as it was compressed."""
 
 
-Result = Acknowledged | Answered
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Records that the centre does not take as they are: that is settled, nothing waits for it."""
+
+    records: int
+    reason: str
+    is_dead: bool
+    """Whether they are durable dead letters; else they are sent in their plain form."""
+
+
+Result = Acknowledged | Answered | Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +182,14 @@ class Sending:
                 is_lost=is_lost or outcome.is_suspect,
             )
         body_bytes = sum(map(len, body))
-        self._ports.report(Answered(error=outcome.error, seconds=seconds, body_bytes=body_bytes))
+        self._ports.report(
+            Answered(
+                error=outcome.error,
+                seconds=seconds,
+                is_refusal=bool(outcome.rejected) and not (outcome.done or outcome.conflicts),
+                body_bytes=body_bytes,
+            )
+        )
         return group, outcome, retry_after
 
     def _settle(self, group: _Group, outcome: Outcome, retry_after: float) -> None:
@@ -202,6 +221,7 @@ class Sending:
         """Items that blame themselves: in their plain form, or dead; those that can be neither."""
         plain = {number for number in reasons if self._batch.make_plain(number)}
         if plain:
+            self._tell_refused([reasons[number] for number in sorted(plain)], is_dead=False)
             self._work.append(replace(_again(group), numbers=sorted(plain)))
         dead = [(number, reason) for number, reason in reasons.items() if number not in plain]
         is_done = not dead or self._bury(dead)
@@ -213,6 +233,7 @@ class Sending:
         if len(numbers) > 1:
             self._work += reversed(_halves(group))
         elif self._batch.make_plain(numbers[0]):
+            self._tell_refused([error], is_dead=False)
             self._work.append(_again(group))
         elif not self._bury([(numbers[0], error)]):
             self._try_later(_again(group))
@@ -233,6 +254,7 @@ class Sending:
             if was_heard and (group.is_divided or group.losses >= LOSSES):
                 left = [replace(half, is_divided=True, since=since) for half in _halves(group)]
         elif was_heard and group.losses >= LOSSES and self._batch.make_plain(numbers[0]):
+            self._tell_refused([error], is_dead=False)
             left = [replace(group, losses=0, is_divided=False)]
         elif self._is_hopeless(numbers[0]) and is_poisonous(since, now, own_losses=group.losses):
             reason = f"sent alone, its connection was lost each time: {error}"
@@ -259,9 +281,18 @@ class Sending:
         except OSError as error:
             self._report(f"a dead letter can't be written: {error}")
             return False
+        self._tell_refused([reason for _, reason in dead], is_dead=True)
         for number, _ in dead:
             self._dead_bytes[self._batch.part_of(number)] += self._batch.raw_bytes(number)
         return True
+
+    def _tell_refused(self, reasons: Sequence[str], *, is_dead: bool) -> None:
+        """Of each kind of reason the first one's words: they name fields, values and ids."""
+        kinds: dict[str, list[str]] = {}
+        for reason in reasons:
+            kinds.setdefault(reason.partition(":")[0], []).append(reason)
+        for told in kinds.values():
+            self._ports.report(Refused(records=len(told), reason=told[0], is_dead=is_dead))
 
     def _report(self, error: str) -> None:
         self._ports.report(Answered(error=error, seconds=0.0))

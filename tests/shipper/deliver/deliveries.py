@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shipper.deliver.sender import Acknowledged, Answered, Result, Senders
+from shipper.deliver.sender import Acknowledged, Answered, Refused, Result, Senders
 from shipper.sources.part import LogPart
 from shipper.wire.builder import RecordBuilder
 from shipper.wire.framing import frame
@@ -28,6 +28,7 @@ class Sent:
     letters: list[DeadLetter]
     acknowledged: list[Acknowledged] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
     def wait(self, count: int = 1, timeout_seconds: float = 20.0) -> list[Acknowledged]:
         """Until so many batches are acknowledged."""
@@ -36,6 +37,8 @@ class Sent:
             result = self.results.get(timeout=max(0.01, deadline - time.monotonic()))
             if isinstance(result, Answered):
                 self.errors.append(result.error)
+            elif isinstance(result, Refused):
+                self.refused.append(result)
             else:
                 self.acknowledged.append(result)
         return self.acknowledged

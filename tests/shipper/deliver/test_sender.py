@@ -18,7 +18,7 @@ from shipper.config import OutputConfig
 from shipper.deliver.gate import Gate
 from shipper.deliver.http import HttpTransport
 from shipper.deliver.pacing import BODY_BYTES, Limits
-from shipper.deliver.sender import Acknowledged, Answered
+from shipper.deliver.sender import Acknowledged, Answered, Refused
 from shipper.wire.builder import Built, split_items
 from shipper.wire.record import stored_bytes
 from shipper.wire.state import DeadLetter
@@ -126,6 +126,10 @@ def test_a_refused_record_is_stored_in_its_plain_form(open_senders: OpenSenders)
         (done,) = sent.wait()
         assert b"a\npoison\nc\n" == stored(server)
         assert ([], [0]) == (sent.letters, list(done.dead_bytes))
+        assert [""] * len(sent.errors) == sent.errors  # nothing is tried until it works
+        (refused,) = sent.refused
+        reason = "400 mapper_parsing_exception: failed to parse"
+        assert Refused(records=1, reason=reason, is_dead=False) == refused
 
 
 def refuse_offset(offset: int) -> Callable[[str, dict[str, Any]], dict[str, Any] | None]:
@@ -153,6 +157,7 @@ def test_a_record_that_is_refused_in_every_form_is_a_dead_letter(open_senders: O
         assert split_items(part.build().body)[1] == letter.item
         assert "400 strict_dynamic_mapping_exception: not allowed" == letter.reason
         assert "afterimage-logs-2026.01.03" == letter.index
+        assert [False, True] == [refused.is_dead for refused in sent.refused]
 
 
 def test_nothing_is_acknowledged_before_its_dead_letter_is_durable(
