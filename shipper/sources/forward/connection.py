@@ -20,6 +20,10 @@ LARGE_BYTES: Final = 64 << 10
 SILENT_SECONDS: Final = 30.0
 """How long an unfinished large message, or a handshake, may stand still."""
 
+_IDLE_SECONDS: Final = 10.0
+_UNPROVEN_SECONDS: Final = 0.5
+"""The same for one that never sent an event: who only connects takes nobody's place for long."""
+
 _OWED_LIMIT_BYTES: Final = 64 << 10
 _NONCE_BYTES: Final = 16
 
@@ -39,13 +43,29 @@ class Connection:
         """Whether nothing more is read: the client closed, or was refused."""
         self.is_lost = False
         """Whether nothing more can be sent."""
-        self.has_narrated = False
+        self.has_spoken = False
+        """Whether it ever sent a whole event."""
         self._owed = bytearray(self.session.greeting)
 
     @property
     def is_large(self) -> bool:
         """Whether its unfinished message takes more than everybody's share."""
         return self.session.held_bytes > LARGE_BYTES
+
+    @property
+    def may_go_at(self) -> float:
+        """From when on it may be closed to make room for another; clients come again."""
+        if self.has_spoken:
+            return self.heard_at + _IDLE_SECONDS
+        return (self.heard_at if self.session.is_admitted else self.began_at) + _UNPROVEN_SECONDS
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the kernel holds something of it: it would be lost with the connection."""
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     @property
     def is_owed(self) -> bool:
@@ -68,6 +88,7 @@ class Connection:
             self.heard_at = now
             limit_bytes -= len(data)
             step = self.session.feed(data, now_nanos)
+            self.has_spoken |= bool(step.deliveries)
             self.is_ended |= step.is_closed
             yield len(data), step
 

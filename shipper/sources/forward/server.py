@@ -11,7 +11,7 @@ import selectors
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from shipper.listen_address import ListenAddress
 from shipper.narration import narrate
 from shipper.ports import Clock
 from shipper.sources.forward.batch import Batch
+from shipper.sources.forward.complaints import Complaints
 from shipper.sources.forward.connection import Connection
 from shipper.sources.forward.handshake import read_key
 from shipper.sources.forward.protocol import SessionOptions, Step
@@ -44,7 +45,7 @@ _GATHER_SECONDS: Final = 0.02
 """Little that comes often is read in one go; else every event costs a write to the disk."""
 _TICK_SECONDS: Final = 1.0
 _FULL_RETRY_SECONDS: Final = 0.1
-_EVICT_IDLE_SECONDS: Final = 10.0
+_ACCEPT_RETRY_SECONDS: Final = 0.1
 
 
 class ForwardServer:
@@ -76,6 +77,9 @@ class ForwardServer:
         self._connections: set[Connection] = set()
         self._large: Connection | None = None
         self._accepts_at = 0.0
+        self._is_crowded = False
+        """Whether nobody is accepted for a moment, for want of room."""
+        self._complaints = Complaints()
         self._waiting: deque[Connection] = deque()
         self._batch = Batch()
         self._is_blocked = False
@@ -145,7 +149,7 @@ class ForwardServer:
         self._wakened.close()
 
     def _turn(self) -> None:
-        timeout = _FULL_RETRY_SECONDS if self._is_blocked else _TICK_SECONDS
+        timeout = _FULL_RETRY_SECONDS if self._is_blocked or self._is_crowded else _TICK_SECONDS
         before = self._statistics.bytes_received
         for key, events in self._selector.select(timeout):
             match key.data:
@@ -190,9 +194,11 @@ class ForwardServer:
         self._statistics = replace(
             self._statistics, refused=self._statistics.refused + len(step.refusals)
         )
-        if not connection.has_narrated:
-            connection.has_narrated = True
-            narrate("warning", f"Forward at {self.address}: {step.refusals[0]}")
+        self._say(self._complaints.note(step.refusals, self._clock.monotonic()))
+
+    def _say(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            narrate("warning", f"Forward at {self.address}: {line}")
 
     # ---- committing
 
@@ -264,7 +270,7 @@ class ForwardServer:
             )
             connection.send()
             self._watch(connection)
-        self._accepts_at = self._clock.monotonic() + _TICK_SECONDS
+        self._accepts_at = self._clock.monotonic() + _ACCEPT_RETRY_SECONDS
         self._watch_listener()
 
     def _watch_listener(self) -> None:
@@ -272,6 +278,7 @@ class ForwardServer:
         if self._listener is None:
             return
         is_open = self._clock.monotonic() >= self._accepts_at
+        self._is_crowded = not is_open
         stream = self._listener.stream.socket
         registered = stream in self._selector.get_map()
         if is_open and not registered:
@@ -280,13 +287,17 @@ class ForwardServer:
             self._selector.unregister(stream)
 
     def _evict(self) -> bool:
-        """Make room by closing a connection that has said nothing for long; clients come again."""
-        now = self._clock.monotonic()
-        idle = min(self._connections, key=lambda one: one.heard_at)
-        if now - idle.heard_at < _EVICT_IDLE_SECONDS or self._is_blocked:
+        """Make room by closing a connection that has said nothing for long, or never anything."""
+        if self._is_blocked:
             return False
-        self._close(idle)
-        return True
+        now = self._clock.monotonic()
+        for idle in sorted(self._connections, key=lambda one: one.may_go_at):
+            if idle.may_go_at > now:
+                return False
+            if not idle.has_unread:
+                self._close(idle)
+                return True
+        return False
 
     def _watch(self, connection: Connection) -> None:
         """Watch a connection for what it may do now; close it when nothing is left to do."""
@@ -332,6 +343,7 @@ class ForwardServer:
             self._large.heard_at = now
             self._watch(self._large)
         self._watch_listener()
+        self._say(self._complaints.tell_due(now))
         self._spool.tend()
 
     def _close(self, connection: Connection) -> None:

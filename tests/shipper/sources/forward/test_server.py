@@ -365,7 +365,75 @@ def test_more_clients_than_places_wait_for_an_idle_one_to_go(serve: Serve) -> No
     assert ["0", "1", "3", "2"] == served.messages()
 
 
-def test_refusals_are_told_once_a_connection_and_counted(
+def test_four_hundred_that_only_connect_keep_nobody_out(serve: Serve) -> None:
+    """Idle or stuck in their first message, they are more than there are places and waiting ones.
+
+    Nobody who has sent an event is closed for them.
+    """
+    served = serve()
+    known = served.connect()
+    known.sendall(_chunk("k", "known"))
+    assert {"ack": "k"} == receive(known)
+    began = time.monotonic()
+    for number in range(400):
+        client = served.connect()
+        if number % 2:
+            client.sendall(_chunk("h", "half")[:-1])
+    assert {"ack": "g"} == served.ask(_chunk("g", "good"))
+    took = time.monotonic() - began
+    known.sendall(_chunk("l", "last"))
+    assert {"ack": "l"} == receive(known)
+    assert ["known", "good", "last"] == served.messages()
+    assert 3 > took
+
+
+def test_what_a_silent_client_said_at_last_is_not_lost_with_its_place(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wants no acknowledgement, so it would never send it again: the kernel is asked first."""
+    served = serve(connections_limit=1)
+    first = served.connect()
+    wait_until(lambda: served.server.statistics().connections_open == 1)
+    accept = ForwardServer._accept
+
+    def late(server: ForwardServer) -> None:
+        first.sendall(pack(["t", 1, {"message": "at last"}]))
+        monkeypatch.setattr(ForwardServer, "_accept", accept)
+        accept(server)
+
+    monkeypatch.setattr(ForwardServer, "_accept", late)
+    served.clock.shift_seconds = 11
+    served.connect()
+    served.wait_for(1)
+    assert ["at last"] == served.messages()
+
+
+def test_a_flood_of_bad_connections_is_one_line_and_a_count(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of each kind once a minute."""
+    served = serve()
+    for _ in range(20):
+        served.connect().sendall(b"\xc1")
+        served.connect().sendall(pack(5))
+    wait_until(lambda: served.server.statistics().refused >= 40)
+    told = capsys.readouterr().err.splitlines()
+    assert ["a value that is no message", "these are no Forward messages"] == sorted(
+        line.split(": ")[3] for line in told
+    )
+    served.clock.shift_seconds = 61
+    more = ""
+
+    def are_told() -> bool:
+        nonlocal more
+        more += capsys.readouterr().err
+        return more.count("\n") >= 2
+
+    wait_until(are_told)
+    assert 2 == more.count("19 more in the last minute: ")
+
+
+def test_refusals_are_told_once_and_counted(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A flood of nonsense is no flood of words."""
