@@ -6,10 +6,11 @@ It must never change the file, nor stop at a line that a power cut tore.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from shipper.dead_letter_file import DeadLetterFile
 from shipper.errors import StateError
@@ -18,6 +19,17 @@ from shipper.wire.state import DeadLetter
 
 SCHEMA: Final = "afterimage.shipper.dead-letters"
 SCHEMA_VERSION: Final = 1
+
+_WORDS_CHARACTERS: Final = 80
+
+
+class Letter(NamedTuple):
+    """What a refused item was."""
+
+    path: str
+    """Of its file, or its source's name; empty: it is no log record, or it can't be read."""
+    message: str
+    """How it begins, safe for a terminal."""
 
 
 def load_dead_letters(directory: Path) -> tuple[list[DeadLetter], list[int]]:
@@ -44,12 +56,28 @@ def choose_letters(letters: Sequence[DeadLetter], prefixes: Sequence[str]) -> li
     return [letter for letter in letters if letter.id.startswith(tuple(prefixes))]
 
 
+def read_letter(letter: DeadLetter) -> Letter:
+    """Path and first words of what was refused, as far as its item tells them."""
+    try:
+        document = json.loads(letter.item.partition(b"\n")[2])
+        words = document.get("message")
+        if words is None:
+            raw = base64.b64decode(document.get("afterimage.raw", ""))
+            words = raw.decode("utf-8", "backslashreplace")
+        path = document.get("log.file.path", "")
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return Letter("", "")
+    return Letter(printable(str(path)), printable(str(words)[:_WORDS_CHARACTERS].rstrip()))
+
+
 def render_text(letters: Sequence[DeadLetter]) -> str:
-    """One line a letter: when, where to, why, how large."""
-    return "".join(
-        printable(f"{one.at}  {one.index}  {one.id}  {len(one.item)} bytes  {one.reason}") + "\n"
-        for one in letters
-    )
+    """One line a letter: when, where to, how large, of which file, why, and its first words."""
+    lines = []
+    for one in letters:
+        path, words = read_letter(one)
+        known = (one.at, one.index, one.id, f"{len(one.item)} bytes", path, one.reason, words)
+        lines.append(printable("  ".join(filter(None, known))) + "\n")
+    return "".join(lines)
 
 
 def render_json(directory: Path, letters: Sequence[DeadLetter], unreadable: Sequence[int]) -> str:
@@ -65,6 +93,7 @@ def render_json(directory: Path, letters: Sequence[DeadLetter], unreadable: Sequ
                 "id": one.id,
                 "reason": one.reason,
                 "item_bytes": len(one.item),
+                **read_letter(one)._asdict(),
             }
             for one in letters
         ],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shipper.dead_letter_file import DeadLetterFile, LetterCount
-from shipper.dead_letters import load_dead_letters, render_json, render_text
+from shipper.dead_letters import load_dead_letters, read_letter, render_json, render_text
 from shipper.errors import StateError
 from shipper.wire.state import DeadLetter, format_dead_letter
 
@@ -43,6 +44,34 @@ def test_a_letter_is_one_safe_line() -> None:
         r"mapper_parsing_exception: \x1b[31mred\nline"
         "\n"
     ) == render_text([LETTER])
+
+
+def test_a_letter_shows_its_file_and_its_first_words(tmp_path: Path) -> None:
+    """What was refused can be told apart without its item; no control character of it is obeyed."""
+    document = {"message": f"took=\x1b[31m{'x' * 100}", "log.file.path": "/srv/a\x07.log"}
+    letter = replace(LETTER, item=b"{}\n%b\n" % json.dumps(document).encode())
+    words = rf"took=\x1b[31m{'x' * 70}"
+    line = render_text([letter])
+    assert "  /srv/a\\x07.log  " in line
+    assert line.endswith(f"  {words}\n")
+    (one,) = json.loads(render_json(tmp_path, [letter], []))["dead_letters"]
+    assert ("/srv/a\\x07.log", words) == (one["path"], one["message"])
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (b'{"afterimage.raw": "/2hpCg==", "log.file.path": "/a.log"}', r"\xffhi"),
+        (b'{"afterimage.raw": 3}', ""),
+        (b'{"message": 7}', "7"),
+        (b"[]", ""),
+        (b"[" * 20_000, ""),
+        (b"\xff", ""),
+    ],
+)
+def test_an_item_of_any_shape_is_listed(document: bytes, words: str) -> None:
+    """Raw bytes are shown as words; what can't be read shows none."""
+    assert words == read_letter(replace(LETTER, item=b"{}\n%b\n" % document)).message
 
 
 def test_json_names_the_file(tmp_path: Path) -> None:
