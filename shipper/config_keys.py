@@ -115,8 +115,8 @@ TABLES: Final[Mapping[str, Table]] = {
 
 _SOURCES_MEANING: Final = (
     "The sources that it applies to: glob patterns of absolute paths, or names (`journald`, "
-    "`forward:unix:///…` as a listener is configured, what `[sources.stdin]` calls itself). "
-    "Without it: all."
+    "`forward:unix:///…` as a listener is configured, what `[sources.stdin]` calls itself), which "
+    "may be patterns too: `forward:*` are all listeners. Without it: all."
 )
 
 KEYS: Final = (

@@ -21,6 +21,9 @@ from shipper.toml_lines import Path as KeyPath
 from shipper.toml_lines import find_lines
 
 _FILE_LIMIT_BYTES: Final = 1 << 20
+_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]")
+_TYPED: Final = 0.85
+"""How alike two names are of which one is the other with a slip of the finger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,23 @@ def _syntax_problem(text: str, message: str) -> Problem:
         line, where = text.count("\n") + 1, message
     else:
         line, where = int(at[1]), f"{message[: at.start()]} at column {at[2]}"
-    return Problem(line=line, key="", what=f"not TOML: {where}")
+    what = _twice_text(text.splitlines()[line - 1 : line]) if message.startswith("Cannot") else ""
+    return Problem(line=line, key="", what=what or f"not TOML: {where}")
+
+
+def _twice_text(lines: Sequence[str]) -> str:
+    """What is wrong with a table that stands there already; empty: the line is no header."""
+    header = next((match for line in lines if (match := _HEADER.match(line))), None)
+    table = TABLES.get(header[2]) if header else None
+    if header is None or table is None:
+        return ""
+    name = header[2]
+    if table.form != "array":
+        return f"{table.header(name)} stands here again: write it once, with all its keys"
+    return (
+        f"[{name}] and [[{name}]] can't stand in one file, nor can [{name}] twice: write "
+        f"[[{name}]], in two pairs of brackets, each time"
+    )
 
 
 @dataclass(slots=True)
@@ -220,9 +239,10 @@ def _known_names(at: str) -> tuple[str, ...]:
 def _unknown_text(name: str, shown: str, known: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
-    nearest = get_close_matches(name, known, n=1, cutoff=0.5)
+    slip = get_close_matches(name, known, n=1, cutoff=_TYPED)
+    nearest = slip or get_close_matches(name, known, n=1, cutoff=0.5)
     elsewhere = list(dict.fromkeys(key.table for key in KEYS if key.name == name))
-    if elsewhere and shown not in TABLES:
+    if elsewhere and not slip and shown not in TABLES:
         tables = " or ".join(TABLES[table].header(table) for table in elsewhere)
         return f"is unknown: {name} belongs in {tables}"
     if nearest:

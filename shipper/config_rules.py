@@ -78,11 +78,21 @@ def _choice_problem(key: Key, text: str) -> str:
         return ""
     from difflib import get_close_matches
 
-    nearest = get_close_matches(text, key.choices, n=1, cutoff=0.5)
+    meant = _abbreviated(text, key.choices) or get_close_matches(text, key.choices, n=1, cutoff=0.5)
     shown = _shown(text)
-    if nearest:
-        return f"can't be {shown}: did you mean {nearest[0]}?"
+    if meant:
+        return f"can't be {shown}: did you mean {' or '.join(meant)}?"
     return f"can't be {shown}: there are {', '.join(key.choices)}"
+
+
+def _abbreviated(text: str, choices: Sequence[str]) -> list[str]:
+    """The choices that have, for each word of the text, one that begins so: `aws`, `aws_key`."""
+    words = [word for word in re.split(r"[-_ ]+", text.lower()) if word]
+    return [
+        choice
+        for choice in choices
+        if words and all(any(part.startswith(word) for part in choice.split("-")) for word in words)
+    ]
 
 
 def instance_id_problem(text: str) -> str:
@@ -241,9 +251,12 @@ def _tail_problems(tail: Values) -> Iterator[CrossProblem]:
 
 def _applied_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossProblem]:
     """Rules for sources that are not there: a mask that never masks is worse than none."""
+    listens = [one.values["listen"] for one in tables["sources.forward"]]
+    if None in listens:
+        return  # missing, or wrong by itself: what its name is to be nobody knows
     names = [
         *("journald" for _ in tables["sources.journald"]),
-        *(f"forward:{one.values['listen']}" for one in tables["sources.forward"]),
+        *(f"forward:{listen}" for listen in listens),
         *(one.values["name"] for one in tables["sources.stdin"]),
     ]
     for table in ("transforms.mask", "transforms.drop", "transforms.rate"):
@@ -257,10 +270,9 @@ def _applied_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossP
 
 def _names_any(pattern: str, names: Sequence[str]) -> bool:
     """Whether the pattern names one of these, as the rule itself is going to ask."""
-    from shipper.wire.globs import compile_glob, names_path
+    from shipper.wire.globs import names_source
 
-    segments = compile_glob(pattern)
-    return any(names_path(segments, name) for name in names)
+    return any(names_source(pattern, name) for name in names)
 
 
 def _listen_problems(tables: Mapping[str, Sequence[Values]]) -> Iterator[CrossProblem]:

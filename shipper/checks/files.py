@@ -17,6 +17,7 @@ from typing import Final
 from shipper.checks.finding import Finding, build_finding, unreadable_why
 from shipper.config import Config, TailConfig
 from shipper.sources.patterns import Scanner
+from shipper.toml_lines import Path as KeyPath
 from shipper.wire.multiline import MATCHED_BYTES
 from shipper.wire.regexes import compile_pattern
 
@@ -32,33 +33,51 @@ _FORMATS: Final = {
 
 def check_files(config: Config) -> Iterator[Finding]:
     """Each pattern by itself; then what the files are, by their first lines."""
-    readable = 0
+    readable: set[str] = set()
     excluded = _folder_ids(config.state_directory)
     seen: set[str] = set()
+    first_tails: dict[str, int] = {}
     for number, tail in enumerate(config.tails):
         at = ("sources", "tail", number, "paths")
         samples: dict[str, bytes] = {}
+        twice: dict[str, int] = {}
         for place, pattern in enumerate(tail.paths):
+            here = (*at, place)
+            whys = _scan(pattern, excluded)
+            for path in whys:
+                if first_tails.setdefault(path, number) != number:
+                    twice[path] = first_tails[path]
             if pattern in seen:
                 continue
             seen.add(pattern)
-            here = (*at, place)
-            whys = _scan(pattern, excluded)
             if not whys:
                 what = f"{pattern} matches nothing{_why_nothing(pattern)}"
                 yield build_finding("warning", here, what)
             bad = [f"{path} ({why})" for path, why in sorted(whys.items()) if why]
-            readable += len(whys) - len(bad)
+            readable |= {path for path, why in whys.items() if not why}
             if bad:
                 more = f" and {len(bad) - _SHOWN_LIMIT} more" if len(bad) > _SHOWN_LIMIT else ""
                 listed = ", ".join(bad[:_SHOWN_LIMIT])
                 yield build_finding("warning", here, f"can't be read: {listed}{more}")
             samples |= _read_samples(path for path, why in sorted(whys.items()) if not why)
+        yield from _check_twice(at, twice)
         yield from _check_formats(number, tail, samples)
         yield from _check_starts(number, tail, samples)
     if readable:
-        files = "1 file" if readable == 1 else f"{readable} files"
+        files = "1 file" if len(readable) == 1 else f"{len(readable)} files"
         yield build_finding("ok", ("sources", "tail", "paths"), f"{files} can be read")
+
+
+def _check_twice(at: KeyPath, twice: Mapping[str, int]) -> Iterator[Finding]:
+    """A file is followed once, by the first table that names it."""
+    for first in sorted(set(twice.values())):
+        paths = sorted(path for path, number in twice.items() if number == first)
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        what = (
+            f"{paths[0]}{more}: named by [[sources.tail]] number {first + 1} too, whose format and "
+            "multiline count; this table's don't: name each file in one table"
+        )
+        yield build_finding("warning", at, what)
 
 
 def _scan(pattern: str, excluded: frozenset[tuple[int, int]]) -> dict[str, str]:

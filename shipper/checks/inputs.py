@@ -39,7 +39,7 @@ def check_inputs(config: Config) -> Iterator[Finding]:
 def _check_journal(config: Config) -> Iterator[Finding]:
     if config.journald is None:
         return
-    from shipper.sources.journal_access import check_access
+    from shipper.sources.journal_access import SYSTEM_FOLDERS, check_access, has_files
     from shipper.sources.libsystemd import Libsystemd
 
     at = ("sources", "journald")
@@ -48,8 +48,17 @@ def _check_journal(config: Config) -> Iterator[Finding]:
         check_access(config.journald.directory)
     except ConfigError as error:
         yield build_finding("warning", at, f"{error.what}: {error.why}: {error.next_step}")
-    else:
+        return
+    folder = config.journald.directory
+    if has_files(folder):
         yield build_finding("ok", at, "the journal can be read")
+    else:
+        where = str(folder) if folder else " and ".join(map(str, SYSTEM_FOLDERS))
+        what = (
+            f"the journal has no file in {where}: nothing is shipped of it until there is one; is "
+            "systemd-journald running, and does it keep its journal there (journalctl --header)?"
+        )
+        yield build_finding("warning", at, what)
 
 
 def _is_running(state_directory: Path) -> bool:

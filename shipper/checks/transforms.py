@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shipper.checks.finding import Finding, build_finding
-from shipper.config import Config
+from shipper.config import Config, DropConfig, MaskConfig, RateConfig
+from shipper.wire.globs import compile_glob, may_meet
 from shipper.wire.regexes import compile_pattern
 
 _LINES: Final[Sequence[bytes]] = (
@@ -27,7 +28,8 @@ _LINES: Final[Sequence[bytes]] = (
 
 
 def check_transforms(config: Config) -> Iterator[Finding]:
-    """Each pattern of a mask, and each drop."""
+    """Each pattern of a mask, and each drop; and what each rule applies to."""
+    yield from _check_paths(config)
     for number, mask in enumerate(config.masks):
         at = ("transforms", "mask", number, "patterns")
         for place, text in enumerate(mask.patterns):
@@ -40,6 +42,24 @@ def check_transforms(config: Config) -> Iterator[Finding]:
             where = f" of {', '.join(drop.paths)}" if drop.paths else ""
             what = f"pattern {drop.pattern!r} drops every record{where}"
             yield build_finding("warning", ("transforms", "drop", number, "pattern"), what)
+
+
+def _check_paths(config: Config) -> Iterator[Finding]:
+    """Paths of rules that no followed file can have: names are judged with the configuration."""
+    followed = [compile_glob(path) for tail in config.tails for path in tail.paths]
+    tables: dict[str, Sequence[MaskConfig | DropConfig | RateConfig]]
+    tables = {"mask": config.masks, "drop": config.drops, "rate": config.rates}
+    for table, rules in tables.items():
+        for number, rule in enumerate(rules):
+            for place, pattern in enumerate(rule.paths):
+                named = compile_glob(pattern)
+                if pattern.startswith("/") and not any(may_meet(named, one) for one in followed):
+                    at = ("transforms", table, number, "paths", place)
+                    what = (
+                        f"{pattern} names no source: no [[sources.tail]] follows such a file, so "
+                        f"this {table} applies to nothing"
+                    )
+                    yield build_finding("warning", at, what)
 
 
 def _covers(pattern: re.Pattern[bytes], line: bytes) -> bool:

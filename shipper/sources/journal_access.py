@@ -33,10 +33,19 @@ def check_access(folder: Path | None, *, system: Sequence[Path] = SYSTEM_FOLDERS
     for one in folders:
         if not os.access(one, os.R_OK | os.X_OK):
             raise _no_right(one)
-    files = [file for one in folders for pattern in _FILES for file in one.glob(pattern)]
+    files = _find_files(folders)
     closed = [file for file in files if not os.access(file, os.R_OK)]
     if closed and len(closed) == len([file for file in files if file.exists()]):
         raise _no_right(closed[0])
+
+
+def has_files(folder: Path | None, *, system: Sequence[Path] = SYSTEM_FOLDERS) -> bool:
+    """Whether there is anything to read yet."""
+    return bool(_find_files((folder,) if folder else system))
+
+
+def _find_files(folders: Sequence[Path]) -> list[Path]:
+    return [file for one in folders for pattern in _FILES for file in one.glob(pattern)]
 
 
 def _no_right(path: Path) -> ConfigError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shipper.wire.formats import Words, find_words
-from shipper.wire.globs import compile_glob, names_path
+from shipper.wire.globs import names_source
 from shipper.wire.masks import WINDOW_BYTES, Masker
 from shipper.wire.regexes import compile_pattern, find_literal
 from shipper.wire.transforms import Drop, Transform, Transformed
@@ -108,7 +108,7 @@ def make_transform(
 
 
 def _applies(rule: _Rule, path: str) -> bool:
-    return not rule.paths or any(names_path(compile_glob(glob), path) for glob in rule.paths)
+    return not rule.paths or any(names_source(pattern, path) for pattern in rule.paths)
 
 
 class _Dropper:

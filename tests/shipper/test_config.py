@@ -213,6 +213,7 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         ('[[sources.tail]]\npath = ["/a"]\n', 2, "did you mean paths?"),
         ('[[sources.tail]]\npaths = ["/a"]\n[[sources.tail]]\nx = 1\n', 4, "there are paths, f"),
         ("[sources.journal]\n", 1, "did you mean journald?"),
+        ("[[transforms.mask]]\npattern = 'x'\n", 2, "did you mean patterns?"),
         ("[[transforms.drops]]\n", 1, "did you mean drop?"),
         ("[sources.journald]\nlisten = 1\n", 2, "[[sources.forward]] or [metrics]"),
         ("[sources.tial]\n", 1, "did you mean tail?"),
@@ -229,6 +230,38 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(text: str, line: int, w
     # A bare key at the top has to stand before the first table.
     found = problems_of(text + OUTPUT if "[output]" not in text else text)
     assert any(at == line and what in told for at, told in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        (
+            '[[sources.forward]]\nlisten = "tcp://127.0.0.1:1"\n[sources.forward]\n',
+            3,
+            "write [[sources.forward]], in two pairs of brackets, each time",
+        ),
+        ("[sources.forward]\n[[ sources.forward ]]\n", 2, "write [[sources.forward]]"),
+        ("[sources.tail]\n[sources.tail]\n", 2, "write [[sources.tail]]"),
+        ("[limits]\n[limits]\n", 2, "[limits] stands here again: write it once"),
+        ("[x]\n[x]\n", 2, "not TOML: Cannot declare"),
+        ("a.b = 1\na = 2\n", 2, "not TOML: Cannot overwrite a value"),
+    ],
+)
+def test_a_table_that_stands_twice_is_told_in_words(text: str, line: int, what: str) -> None:
+    """TOML's own reader says only that it can't overwrite a value."""
+    [(at, told)] = problems_of(text)
+    assert (line, True) == (at, what in told), told
+
+
+def test_a_listener_without_an_address_is_no_source() -> None:
+    """What it is called nobody knows: a rule for it is judged once it has one."""
+    text = "[[sources.forward]]\n[[transforms.mask]]\nbuiltin = ['jwt']\npaths = ['forward:*']\n"
+    [(_, what)] = problems_of(text + OUTPUT)
+    assert "sources.forward.listen is missing" in what
+    right = text.replace("]]\n", "]]\nlisten = 'unix:///run/afterimage/f.sock'\n", 1)
+    assert [] == problems_of(right + OUTPUT)
+    [(_, what)] = problems_of(right.replace("forward:*", "forward:t*") + OUTPUT)
+    assert "there are forward:unix:///run/afterimage/f.sock" in what
 
 
 @pytest.mark.parametrize(
@@ -431,6 +464,12 @@ def test_a_url_that_could_not_work_is_refused(url: str, what: str) -> None:
         (f'[[transforms.drop]]\nreason = "{"a" * 65}"\n', "has 65 characters, at most 64"),
         ("[[transforms.rate]]\nrecords_per_second = -1\n", "must be between 1 and"),
         ('[[transforms.mask]]\nbuiltin = ["jwtt"]\n', "did you mean jwt?"),
+        (
+            '[[transforms.mask]]\nbuiltin = ["AWS"]\n',
+            "did you mean aws-access-key or aws-secret-key?",
+        ),
+        ('[[transforms.mask]]\nbuiltin = ["google_key"]\n', "did you mean google-api-key?"),
+        ('[[transforms.mask]]\nbuiltin = ["-"]\n', "there are aws-access-key"),
         ("[[transforms.mask]]\nbuiltin = []\n", "is empty: name at least one"),
         ('[[transforms.mask]]\npatterns = ["a", "("]\n', "is no regular expression"),
         ('[[transforms.mask]]\npaths = ["relative"]\n', "only files are followed"),

@@ -237,7 +237,8 @@ def test_a_mask_that_leaves_nothing_is_told(pattern: str, is_told: bool) -> None
 def test_a_drop_of_everything_is_told(pattern: str, is_told: bool) -> None:  # noqa: FBT001 - a table's column
     """A drop rule that any line fits is hardly meant."""
     drop = DropConfig(reason="noise", pattern=pattern, paths=("/a",))
-    findings = told(check_transforms(Config(output=OUTPUT, drops=(drop,))))
+    tails = (TailConfig(paths=("/a",)),)
+    findings = told(check_transforms(Config(output=OUTPUT, tails=tails, drops=(drop,))))
     expected = [("warning", f"pattern {pattern!r} drops every record of /a")] if is_told else []
     assert expected == findings
 
@@ -317,3 +318,51 @@ def test_a_missing_extra_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     [finding] = check_output(output)
     assert ("error", 2) == (finding.severity, finding.exit_code)
     assert "afterimage-forensics[sigv4]" in finding.what
+
+
+def test_a_rule_for_files_that_nobody_follows_is_told() -> None:
+    """A mask that never masks is worse than none; what may have a file in common is no trouble."""
+    tails = (TailConfig(paths=("/var/log/**/*.log", "/srv/app-?/out")),)
+    good = ("/var/log/a.log", "/var/log/x/*", "/srv/*/out", "/**", "journald")
+    bad = ("/var/log/a.txt", "/srv/app/out", "/opt/*")
+    config = Config(
+        output=OUTPUT,
+        tails=tails,
+        masks=(MaskConfig(builtin=("jwt",), paths=(*good, *bad)),),
+    )
+    findings = [*check_transforms(config)]
+    assert [*bad] == [one.what.partition(" names no source")[0] for one in findings]
+    assert ("transforms", "mask", 0, "paths", len(good)) == findings[0].at
+
+
+def test_a_file_that_two_tables_name_is_told(tmp_path: Path) -> None:
+    """It is followed by the first one's rules, whatever the second one says."""
+    for name in ("a.log", "b.log", "c.txt"):
+        (tmp_path / name).write_bytes(b"one\n")
+    first = TailConfig(paths=(f"{tmp_path}/*.log", f"{tmp_path}/a*"))
+    second = TailConfig(paths=(f"{tmp_path}/*",), multiline="python")
+    what = (
+        f"{tmp_path}/a.log and 1 more: named by [[sources.tail]] number 1 too, whose format "
+        "and multiline count; this table's don't: name each file in one table"
+    )
+    findings = told(check_files(follow(tmp_path, first, second)))
+    assert [("warning", what), ("ok", "3 files can be read")] == findings
+    again = TailConfig(paths=first.paths[:1])
+    assert any(
+        "number 1 too" in what for _, what in told(check_files(follow(tmp_path, first, again)))
+    )
+
+
+def test_a_journal_without_a_file_is_not_said_to_be_read(tmp_path: Path) -> None:
+    """There is nothing to read; with a file there is."""
+    config = Config(
+        output=OUTPUT, state_directory=tmp_path, journald=JournaldConfig(directory=tmp_path)
+    )
+    pytest.importorskip("shipper.sources.libsystemd")
+    [(severity, what)] = told(check_inputs(config))
+    assert ("warning", True) == (
+        severity,
+        what.startswith(f"the journal has no file in {tmp_path}"),
+    )
+    (tmp_path / "system.journal").touch()
+    assert [("ok", "the journal can be read")] == told(check_inputs(config))
