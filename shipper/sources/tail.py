@@ -123,7 +123,8 @@ class Tail:
 
     def load(self, journal: Journal, checkpoint: Checkpoint) -> None:
         """Know again what earlier runs followed."""
-        for number, rows in sorted(journal.rows.items()):
+        by_place = sorted(journal.rows.items(), key=lambda item: journal.placed[item[0]])
+        for number, rows in by_place:
             if number in journal.closed or rows[0].kind == "journald":
                 continue
             progress = checkpoint.sources.get(number) or Progress(acked=0, size=0)

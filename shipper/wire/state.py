@@ -111,6 +111,8 @@ class Journal:
 
     stream: str
     rows: Mapping[int, Sequence[SourceRow]] = field(default_factory=dict)
+    placed: Mapping[int, int] = field(default_factory=dict)
+    """By source: the line that gave it its file; of two with one inode the later has it."""
     cuts: Mapping[int, Sequence[int]] = field(default_factory=dict)
     closed: Mapping[int, int] = field(default_factory=dict)
     runs: int = 0
@@ -220,7 +222,7 @@ def format_compacted(journal: Journal) -> bytes:
     """
     last = max(journal.rows, default=-1)
     entries: list[Entry] = [Run(run=journal.runs, at="")] if journal.runs else []
-    for source, rows in sorted(journal.rows.items()):
+    for source, rows in sorted(journal.rows.items(), key=lambda item: journal.placed[item[0]]):
         if source in journal.closed and source != last:
             continue
         entries += rows
@@ -247,10 +249,13 @@ def parse_journal(data: bytes) -> Journal:
     cuts: dict[int, list[int]] = {}
     closed: dict[int, int] = {}
     runs = 0
-    for line in lines[1:]:
+    placed: dict[int, int] = {}
+    for number, line in enumerate(lines[1:]):
         entry = _parse_entry(line)
         match entry:
             case SourceRow():
+                if entry.is_copy or entry.source not in rows:
+                    placed[entry.source] = number
                 rows.setdefault(entry.source, []).append(entry)
             case Cut():
                 cuts.setdefault(entry.source, []).append(entry.offset)
@@ -261,6 +266,7 @@ def parse_journal(data: bytes) -> Journal:
     return Journal(
         stream=str(head.get("stream", "")),
         rows=rows,
+        placed=placed,
         cuts={source: sorted(set(offsets)) for source, offsets in cuts.items()},
         closed=closed,
         runs=runs,

@@ -609,3 +609,24 @@ def test_a_missed_file_on_another_files_inode_is_found_when_that_is_left(
     assert {b"gone\n" * 10, b"one\n", b"unseen\n", b"new\n", b"other\n"} == set(
         follower.centre.contents().values()
     )
+
+
+def test_of_two_sources_with_one_inode_the_later_has_it(follower: Follower) -> None:
+    """A deleted file's inode was used for the copy of a file that was followed before it."""
+    path = follower.write("a.log", b"one\n" * 10)
+    follower.step(acknowledge=False)
+    other = follower.write("b.log", b"gone\n")
+    follower.step(acknowledge=False)
+    with other.open("wb") as copy:  # as if it had been deleted, and its inode given again
+        copy.write(path.read_bytes())
+    other.rename(f"{path}.1")
+    os.truncate(path, 0)
+    follower.write("a.log", b"new\n")
+    for _ in range(3):
+        follower.step(acknowledge=False)
+    follower.crash()
+    follower.restart()
+    for _ in range(4):
+        follower.step()
+    assert {b"one\n" * 10, b"gone\n", b"new\n"} == set(follower.centre.contents().values())
+    assert 3 == len(follower.centre.contents())
