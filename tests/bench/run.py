@@ -37,6 +37,8 @@ BENCHES: Final = {
 }
 """Every bench, with the seconds after which it is ended."""
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+
 _PAGE: Final = """\
 # Measured
 
@@ -64,11 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.inside:
         run_inside(asked.names[0], options, asked.inside)
         return 0
+    for number in _ENDING:
+        signal.signal(number, _end)
     chapters = [run_apart(name, options) for name in asked.names or BENCHES]
     if asked.write:
         done = [render_markdown(chapter) for chapter in chapters if chapter is not None]
         asked.write.write_text(_PAGE + "\n".join(done), encoding="utf-8")
     return int(None in chapters)
+
+
+def _end(number: int, _frame: object) -> None:
+    """End as by an error, so that the bench in its own session is ended too; once is enough."""
+    for one in _ENDING:
+        signal.signal(one, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def run_apart(name: str, options: Options) -> Chapter | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,9 @@ import pytest
 
 from tests.bench.chapter import Target
 from tests.bench.corpus import MARKER, write_corpus
+from tests.bench.measured import descendants
 from tests.bench.run import BENCHES
+from tests.faults.bulk_server import wait_until
 
 _TINY = (
     *("--lines", "600", "--rounds", "1", "--seconds", "4"),
@@ -40,6 +44,39 @@ def test_each_bench_runs_and_the_shipper_loses_nothing(name: str, tmp_path: Path
     assert (0, True) == (done.returncode, page.exists()), done.stdout + done.stderr
     wrong = [line for line in done.stdout.splitlines() if " lines " in line and "missed" in line]
     assert [] == wrong
+
+
+@pytest.mark.slow
+def test_a_bench_that_is_told_to_end_leaves_no_program_behind() -> None:
+    """Not even one in the session of its own that the bench runs in."""
+    process = subprocess.Popen(
+        (sys.executable, "-m", "tests.bench.run", "idle", "--seconds", "60"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    started: set[int] = set()
+
+    def is_measuring() -> bool:
+        started.update(descendants(process.pid))
+        return len(started) >= 3
+
+    try:
+        wait_until(is_measuring)
+        process.send_signal(signal.SIGTERM)
+        assert 128 + signal.SIGTERM == process.wait(20)
+        wait_until(lambda: not any(map(_is_running, started)))
+    finally:
+        for pid in filter(_is_running, started):
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_a_corpus_is_the_same_each_time_and_exactly_as_long_as_asked(tmp_path: Path) -> None:
