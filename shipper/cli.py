@@ -52,7 +52,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    parsed = build_parser().parse_args(arguments)
+    parsed = _parse(build_parser(), arguments)
     command: Command = parsed.command
     try:
         code = command(parsed)
@@ -68,6 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or 'see above'}", 1)
     return code
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """As `parse_args`, and ids may stand behind options, which argparse takes from a command."""
+    parsed, rest = parser.parse_known_args(arguments)
+    ids: list[str] | None = getattr(parsed, "ids", None)
+    if rest and (ids is None or any(one.startswith("-") for one in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if ids is not None:
+        ids += rest
+    return parsed
 
 
 def _fail(text: str, code: int) -> int:

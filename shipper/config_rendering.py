@@ -14,7 +14,7 @@ from shipper.config_keys import TABLES, Key, keys_of
 
 _DEFAULT_HEAD: Final = """\
 # Afterimage shipper. Every key, with its default or an example; a line without # is in force.
-# `shipper check -c FILE` tells what is wrong, with line numbers.
+# `shipper check -c shipper.toml` tells what is wrong, with line numbers.
 """
 
 _COLUMNS: Final = 100
@@ -25,8 +25,8 @@ _REFERENCE_HEAD: Final = f"""\
 Generated from `shipper/config_keys.py`; a test compares the two.
 
 One TOML file, by default `{default_paths.CONFIG_FILE}`. It is read once: a changed file counts
-from the next start on. Unknown keys are refused. `shipper check -c FILE` prints every problem with
-its line, and warns of what it can see on this machine.
+from the next start on. Unknown keys are refused. `shipper check -c shipper.toml` prints every
+problem with its line, and warns of what it can see on this machine.
 """
 
 EXAMPLE: Final = """\

@@ -73,7 +73,7 @@ def load_status(directory: Path) -> Status:
         raise UnreachableError(
             f"no shipper runs on {directory}",
             why=f"there is no {path}",
-            next_step="start one (`shipper run -c FILE`), or name its folder with --state",
+            next_step="start one (`shipper run -c shipper.toml`), or name its folder with --state",
         ) from error
     except OSError as error:
         raise StateError(

@@ -172,7 +172,10 @@ def find_advice(status: Status) -> Iterator[str]:
         yield "journalctl -u afterimage-shipper -n 50 has its last words"
     elif values.get("output") == "retrying":
         yield "the centre takes nothing; nothing is lost while files and state folder remain"
-        yield "`shipper check -c FILE` asks each of its addresses and says what they answer"
+        yield (
+            "`shipper check -c shipper.toml`, with the file that it runs with, asks each of its"
+            " addresses and says what they answer"
+        )
     if values.get("state_disk_full_since") or is_full(status.free_bytes):
         yield (
             f"make room on the file system of {status.path.parent}: what waits goes on by itself;"

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from shipper.status import load_status
+from shipper.status_text import render_text
 from tests.faults.bulk_server import BulkServer, wait_until
 from tests.faults.forward_client import send_chunk
 from tests.faults.oracle import Ledger, judge
@@ -134,12 +136,21 @@ def fill_or_forbid(disk: SmallDisk, folder: Path, scenario: str) -> None:
             wait_until(lambda: len(server.oracle.logs()) >= 40)
             wait_until(lambda: b"No space left" in shipper.words.read_bytes())
             assert len(server.oracle.logs()) < 40 + NEW_FILES, "a row that is on no disk was used"
+            tell_full(shipper)
             disk.free()
         wait_until(lambda: len(server.oracle.logs()) == ledger.line_count, timeout_seconds=60)
         assert shipper.terminate() == 0
         account = judge(ledger, server.oracle.logs(), server.oracle.vitals("gap"))
     sys.stdout.write(f"{scenario}: {account}\n")
     assert not account.faults, account.faults
+
+
+def tell_full(shipper: ShipperProcess) -> None:
+    """`shipper status` says that the disk is full, once, though nothing can be written on it."""
+    told = render_text(load_status(shipper.state))
+    assert f"the disk of {shipper.state} is full: senders wait, new files wait; free " in told
+    assert f"make room on the file system of {shipper.state}" in told
+    assert "can't be read" not in told, told
 
 
 def fill_spool(disk: SmallDisk, folder: Path) -> None:

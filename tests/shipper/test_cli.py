@@ -153,6 +153,36 @@ def test_beside_other_inputs_the_end_of_standard_input_ends_nothing(tmp_path: Pa
         assert 0 == process.returncode
 
 
+@pytest.mark.parametrize(
+    "order", ["list A B {state} --json", "list {state} A --json B", "{state} list --json A B"]
+)
+def test_ids_and_options_may_stand_in_any_order(
+    tmp_path: Path, order: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`redrive -c FILE ID` as well as `redrive ID -c FILE`."""
+    letters = [
+        DeadLetter(at="", reason="r", index="i", id=name, item=b"{}\n{}\n") for name in "ABC"
+    ]
+    (tmp_path / "dead-letters.jsonl").write_bytes(b"".join(map(format_dead_letter, letters)))
+    words = order.replace("{state}", f"--state {tmp_path}").split()
+    assert 0 == main(["dead-letters", *words])
+    told = json.loads(capsys.readouterr().out)
+    assert ["A", "B"] == [one["id"] for one in told["dead_letters"]]
+
+
+@pytest.mark.parametrize(
+    "words", [["status", "x"], ["run", "--json"], ["dead-letters", "list", "--state", "x", "--no"]]
+)
+def test_what_no_command_takes_is_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typing mistake is no id, and no command takes more than it says."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert 2 == ended.value.code
+    assert f"unrecognized arguments: {words[-1]}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     """Each command has a help of its own."""

@@ -115,7 +115,7 @@ def test_a_centre_that_takes_nothing_is_told_with_since_and_why(tmp_path: Path) 
         "2026-01-03T14:05:11.000000000Z, last error: https://centre: HTTP 503"
     ) == lines[2]
     assert "nothing is lost" in lines[-2]
-    assert "shipper check -c FILE" in lines[-1]
+    assert "shipper check -c shipper.toml" in lines[-1]
 
 
 def test_an_error_that_is_over_is_told_as_past(tmp_path: Path) -> None:
