@@ -11,32 +11,24 @@ from __future__ import annotations
 
 import re
 import warnings
-from importlib import import_module
 from typing import Any, Final
+
+from shipper.wire.regex_cost import STEPS_LIMIT, estimate_steps
+from shipper.wire.regex_trees import (
+    ALL,
+    PARSER,
+    REPEATS,
+    ZERO_WIDTH,
+    Bytes,
+    find_bodies,
+    first_bytes,
+)
 
 PATTERN_LIMIT_BYTES: Final = 1024
 _AMBIGUOUS_LIMIT: Final = 2
 """Repetitions in a row that can take each other's bytes: each is a factor in the worst time."""
 _UNBOUNDED_FROM: Final = 32
 """A repetition of more than that is as good as unbounded."""
-Bytes = frozenset[int]
-_ALL: Final = frozenset(range(256))
-
-# The standard library's own parser: there is no public one, and a second one would be wrong.
-_parser: Final[Any] = import_module("re._parser")
-_CATEGORIES: Final = {
-    name: frozenset(code for code in _ALL if re.match(text, bytes((code,))))
-    for name, text in {
-        "CATEGORY_DIGIT": rb"\d",
-        "CATEGORY_NOT_DIGIT": rb"\D",
-        "CATEGORY_SPACE": rb"\s",
-        "CATEGORY_NOT_SPACE": rb"\S",
-        "CATEGORY_WORD": rb"\w",
-        "CATEGORY_NOT_WORD": rb"\W",
-    }.items()
-}
-_REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
-_ZERO_WIDTH: Final = frozenset({"AT", "ASSERT", "ASSERT_NOT"})
 
 
 def compile_pattern(text: str) -> re.Pattern[bytes]:
@@ -60,7 +52,7 @@ def compile_problem(text: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of what will be read otherwise some day
             pattern = re.compile(data, re.MULTILINE)
-            tree = _parser.parse(data, re.MULTILINE)
+            tree = PARSER.parse(data, re.MULTILINE)
     except (re.error, OverflowError, RecursionError, ValueError, Warning) as error:
         return f"is no regular expression ({error})"
     if pattern.match(b"") is not None:
@@ -84,6 +76,12 @@ def _explosion_problem(tree: Any) -> str:
             f"has more than {_AMBIGUOUS_LIMIT} repetitions that can take each other's text, as .*"
             " does: some lines would take very long; write what stands between, as [^ ]*"
         )
+    if estimate_steps(tree) >= STEPS_LIMIT:
+        return (
+            "has repetitions or alternatives in a row that can share one text in too many ways, as"
+            r" \d{1,30}[\d.]{1,30}% does: some lines would take seconds; make all but the last"
+            " possessive ({1,30}+), or write what stands between"
+        )
     return ""
 
 
@@ -94,7 +92,7 @@ def _is_explosive(tree: Any, *, repeated: bool, follow: Bytes) -> bool:
     """
     nodes = list(tree)
     for at, (op, argument) in enumerate(nodes):
-        first, can_be_empty = _first_bytes(nodes[at + 1 :])
+        first, can_be_empty = first_bytes(nodes[at + 1 :])
         after = first | follow if can_be_empty else first
         if repeated and _is_ambiguous(str(op), argument, after):
             return True
@@ -107,13 +105,13 @@ def _is_explosive(tree: Any, *, repeated: bool, follow: Bytes) -> bool:
 
 
 def _is_ambiguous(name: str, argument: Any, after: Bytes) -> bool:
-    if name in _REPEATS:
+    if name in REPEATS:
         low, high, body = argument
-        return int(low) != int(high) and bool(_first_bytes(body)[0] & after)
+        return int(low) != int(high) and bool(first_bytes(body)[0] & after)
     if name == "BRANCH":
         seen: Bytes = frozenset()
         for branch in argument[1]:
-            first, can_be_empty = _first_bytes(branch)
+            first, can_be_empty = first_bytes(branch)
             first = first | after if can_be_empty else first
             if seen & first:
                 return True
@@ -125,27 +123,27 @@ def _rounds(
     name: str, argument: Any, after: Bytes, *, repeated: bool
 ) -> list[tuple[Any, bool, Bytes]]:
     """The parts inside a node, whether each is repeated, and what may follow it."""
-    if name in _REPEATS or name == "POSSESSIVE_REPEAT":
+    if name in REPEATS or name == "POSSESSIVE_REPEAT":
         body = argument[2]
         again = int(argument[1]) > _AMBIGUOUS_LIMIT
-        kept = repeated and name in _REPEATS
-        return [(body, again or kept, _first_bytes(body)[0] | after)]
+        kept = repeated and name in REPEATS
+        return [(body, again or kept, first_bytes(body)[0] | after)]
     if name == "BRANCH":
         return [(branch, repeated, after) for branch in argument[1]]
     again = repeated and name != "ATOMIC_GROUP"
-    return [(body, again, after) for body in _bodies(name, argument)]
+    return [(body, again, after) for body in find_bodies(name, argument)]
 
 
 def _ambiguity(tree: Any) -> int:
     """The longest run of unbounded repetitions that can take each other's bytes."""
     longest = run = 0
-    shared = _ALL
+    shared = ALL
     for taken, unbounded in _flatten(tree):
         if unbounded:
             run, shared = (run + 1, shared & taken) if shared & taken else (1, taken)
             longest = max(longest, run)
         elif not shared & taken:
-            run, shared = 0, _ALL
+            run, shared = 0, ALL
     return longest
 
 
@@ -154,75 +152,17 @@ def _flatten(tree: Any) -> list[tuple[Bytes, bool]]:
     parts: list[tuple[Bytes, bool]] = []
     for op, argument in tree:
         name = str(op)
-        if name in _REPEATS:
-            parts.append((_first_bytes(argument[2])[0], int(argument[1]) > _UNBOUNDED_FROM))
+        if name in REPEATS:
+            parts.append((first_bytes(argument[2])[0], int(argument[1]) > _UNBOUNDED_FROM))
         elif name in {"SUBPATTERN", "ATOMIC_GROUP"}:
-            for body in _bodies(name, argument):
+            for body in find_bodies(name, argument):
                 parts += _flatten(body)
         elif name == "BRANCH":
             branches = [_flatten(branch) for branch in argument[1]]
             parts += max(branches, key=lambda branch: sum(unbounded for _, unbounded in branch))
-        elif name not in _ZERO_WIDTH:
-            parts.append((_first_bytes([(op, argument)])[0], False))
+        elif name not in ZERO_WIDTH:
+            parts.append((first_bytes([(op, argument)])[0], False))
     return parts
-
-
-def _first_bytes(tree: Any) -> tuple[Bytes, bool]:
-    """The bytes that a match of `tree` can begin with, and whether it can be empty."""
-    found: Bytes = frozenset()
-    for op, argument in tree:
-        name = str(op)
-        if name in _ZERO_WIDTH:
-            continue
-        if name in _REPEATS or name == "POSSESSIVE_REPEAT":
-            first, can_be_empty = _first_bytes(argument[2])
-            can_be_empty = can_be_empty or int(argument[0]) == 0
-        elif name == "BRANCH":
-            branches = [_first_bytes(branch) for branch in argument[1]]
-            first = frozenset[int]().union(*(branch for branch, _ in branches))
-            can_be_empty = any(empty for _, empty in branches)
-        elif name in {"SUBPATTERN", "ATOMIC_GROUP"}:
-            first, can_be_empty = _first_bytes(_bodies(name, argument)[0])
-        else:
-            first, can_be_empty = _single_bytes(name, argument), False
-        found |= first
-        if not can_be_empty:
-            return found, False
-    return found, True
-
-
-def _single_bytes(name: str, argument: Any) -> frozenset[int]:
-    if name == "LITERAL":
-        return frozenset({int(argument)})
-    if name == "NOT_LITERAL":
-        return _ALL - {int(argument)}
-    if name == "ANY":
-        return _ALL - {0x0A}
-    if name == "IN":
-        negated = bool(argument) and str(argument[0][0]) == "NEGATE"
-        taken: frozenset[int] = frozenset()
-        for op, value in argument:
-            if str(op) == "LITERAL":
-                taken |= {int(value)}
-            elif str(op) == "RANGE":
-                taken |= frozenset(range(int(value[0]), int(value[1]) + 1))
-            elif str(op) == "CATEGORY":
-                taken |= _CATEGORIES.get(str(value), _ALL)
-        return _ALL - taken if negated else taken
-    return _ALL
-
-
-def _bodies(name: str, argument: Any) -> list[Any]:
-    """The parts inside a node that is neither repetition nor alternative."""
-    if name == "SUBPATTERN":
-        return [argument[3]]
-    if name == "ATOMIC_GROUP":
-        return [argument]
-    if name in {"ASSERT", "ASSERT_NOT"}:
-        return [argument[1]]
-    if name == "GROUPREF_EXISTS":
-        return [body for body in argument[1:] if body is not None]
-    return []
 
 
 def _has_wide_class(tree: Any) -> bool:
@@ -234,13 +174,13 @@ def _has_wide_class(tree: Any) -> bool:
         name = str(op)
         if name == "IN" and any(max(_values(value)) >= _LEADING for _, value in argument):
             return True
-        if name in _REPEATS or name == "POSSESSIVE_REPEAT":
+        if name in REPEATS or name == "POSSESSIVE_REPEAT":
             body = list(argument[2])
             if len(body) == 1 and str(body[0][0]) == "LITERAL" and body[0][1] > _LAST_ASCII:
                 return True
             if _has_wide_class(body):
                 return True
-        bodies = argument[1] if name == "BRANCH" else _bodies(name, argument)
+        bodies = argument[1] if name == "BRANCH" else find_bodies(name, argument)
         if any(_has_wide_class(body) for body in bodies):
             return True
     return False
@@ -259,7 +199,7 @@ _LEADING: Final = 0xC0
 
 def find_literal(text: str) -> bytes:
     """The longest text that stands in everything that the pattern matches; empty: none is known."""
-    tree = _parser.parse(text.encode(), re.MULTILINE)
+    tree = PARSER.parse(text.encode(), re.MULTILINE)
     if tree.state.flags & re.IGNORECASE:
         return b""
     best = run = b""
@@ -278,6 +218,6 @@ def _required(tree: Any) -> list[int]:
             found.append(int(argument))
         elif name == "SUBPATTERN" and not argument[1]:
             found += _required(argument[3])
-        elif name not in _ZERO_WIDTH:
+        elif name not in ZERO_WIDTH:
             found.append(-1)
     return found

@@ -17,7 +17,22 @@ EXPLOSIVE = [
     r"(?:(?:ab)*a?b?)+c",
 ]  # fmt: skip
 SLOW = [r".*a.*b.*c.*d", r"\d*\d*\d*\d*x", r"\S+\S+\S+\S+ x", r"[a-z]+\w+[0-9a-z]+\w+!"]
+COSTLY = [
+    r"\w+\w+!", r"(.*)(.*)q", r"\S+\S+ x",
+    r"\d{1,30}[\d.]{1,30}[\d.,]{1,30}[\d]{1,30}%", r"a{0,30}a{0,30}a{0,30}a{0,30}a{0,30}b",
+    r"(?:a{1,31}){2}(?:a{1,31}){2}b", r"(?:(a{1,31})(a{1,31})(a{1,31})(a{1,31}))b",
+    "a?" * 30 + "a" * 30, r"(a)\1*\1*b", r"(a{2})?" * 25 + "b", "(?:a|aa)" * 25 + "b",
+    r"(?:ab?a?){2}" * 12 + "q", r"(a|ab|b){2}" * 15 + "z",
+    r"(?:(?:(?:a{1,2}){1,2}){1,2}){1,2}" * 6 + "b", r"\w+\w+\w{1,20}!",
+    r"[A-Za-z0-9]{8,32}[A-Za-z0-9._-]{1,32}[A-Za-z0-9-]{1,32}[a-z]{1,32}@",
+]  # fmt: skip
 FINE = [
+    r"ERROR.*user=.*id=\d{1,9} ms", r"(?i)(?:password|passwd|pass|secret|api[_-]?key)\s*[:=]\s*\S+",
+    r"\b(?:\d[ -]?){13,16}\b", r"\b\d{1,3}(?:,\d{3})*(?:\.\d+)?\b",
+    r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?",
+    r"user=.{0,30}host=.{0,30}pass=(.{0,30}) end", r"(?:INFO|WARN|WARNING|ERROR|ERR|FATAL) .*ms$",
+    r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", r"(\S+\s+){3}\d{3} ",
+    r"\d{1,30}+[\d.]{1,30}+[\d.,]{1,30}%", r"<(\w+)[^>]*>", r"iban[ :]*([A-Z]{2}\d{2}[ \d]{10,30})",
     r"password=(\S+)", r"^(\S+) (\S+) (\S+) (\S+) ERROR", r"(foo|bar)+ baz", r"(?:[^,]*,)*x",
     r"(?:[^,]*+,)*x", r"(?>a+)+b", r"([0-9a-f]{1,4}:){7}x", r"(\d{1,3}\.){3}\d{1,3}", r"(a|b)+c",
     r"[\w.+-]+@[\w-]+\.[\w.-]+", r"\d{4}-\d\d-\d\d", r"(?i)health.?check", r"(?<=a)b|(?<!c)d",
@@ -36,6 +51,17 @@ def test_a_pattern_that_can_explode_is_refused(text: str) -> None:
 def test_many_repetitions_of_the_same_text_are_refused(text: str) -> None:
     """Each is a factor of the line's length."""
     assert compile_problem(text).startswith("has more than 2 repetitions")
+
+
+@pytest.mark.parametrize("text", COSTLY)
+def test_bounded_repetitions_that_multiply_are_refused(text: str) -> None:
+    """Each bound alone is small; one line of a few kilobytes would stop the shipper for seconds."""
+    assert compile_problem(text).startswith(
+        (
+            "has repetitions or alternatives in a row that can share one text in too many ways",
+            "has more than 2 repetitions",
+        )
+    )
 
 
 @pytest.mark.parametrize("text", FINE)
