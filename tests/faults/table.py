@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shipper import __version__
 from tests.faults.bulk_server import BulkServer
 from tests.faults.fault_plan import Faults, only
 from tests.faults.oracle import Account, Ledger, Life, judge, judge_messages
@@ -373,7 +374,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
     parser.add_argument("--only", default="", help="scenarios whose title has this")
     options = parser.parse_args(arguments)
-    versions = {OURS: "this tree", **{peer.name: peer.version() for peer in PEERS}}
+    versions = {OURS: __version__, **{peer.name: peer.version() for peer in PEERS}}
     wanted = [scenario for scenario in SCENARIOS if options.only in scenario.title]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         rows = list(pool.map(lambda scenario: run_row(scenario, versions), wanted))

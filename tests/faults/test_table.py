@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from shipper import __version__
 from tests.faults.oracle import Account
 from tests.faults.peers import PEERS
 from tests.faults.table import OURS, PAGE, SCENARIOS, Scenario, render_cell, render_page, run_cell
@@ -39,6 +40,14 @@ def test_every_cell_of_the_page_is_three_counts_or_left_out() -> None:
     rows = read_rows()
     assert len(SCENARIOS) == len(rows)
     assert all(cell.fullmatch(text) for row in rows for text in row[2:])
+
+
+def test_the_page_names_the_version_of_every_shipper() -> None:
+    """Ours is this one: a page of an older version wants to be made anew. It has no date."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert f"- {OURS}: {__version__}\n" in page
+    assert all(re.search(rf"^- {name}: \S", page, re.MULTILINE) for name in NAMES)
+    assert re.search(r"\b20\d\d-\d\d-\d\d\b", page) is None
 
 
 def test_ours_is_nought_in_every_row_of_the_page() -> None:
