@@ -140,7 +140,6 @@ _PYTHON_CHAINS: Final = (
 _PYTHON_EXCEPTION: Final = re.compile(rb"[^\s\d\[({\"':][^\s:\[({\"']*+(?:: |:?\s*$)")
 
 _SEVERE: Final = frozenset(("error", "critical"))
-_SEVERE_HINT: Final = re.compile(rb"ERROR|CRITICAL|error|critical").search
 
 
 def _enter_python(line: bytes) -> State:
@@ -150,10 +149,11 @@ def _enter_python(line: bytes) -> State:
         return "frames" if start.startswith(b'File "') else _enter_trace(line)
     if first == b"T" and (state := _enter_trace(line)):
         return state
-    if _SEVERE_HINT(line, 0, WITHIN_BYTES) is None:  # half of what finding the level takes
-        return ""
-    # what `logging.exception` writes: its line, and the trace directly below
-    return "?logged" if find_level(line) in _SEVERE else ""
+    start = line[:WITHIN_BYTES]
+    if b"ERROR" in start or b"CRITICAL" in start or b"error" in start:  # cheaper than the level
+        # what `logging.exception` writes: its line, and the trace directly below
+        return "?logged" if find_level(line) in _SEVERE else ""
+    return ""
 
 
 def _enter_trace(line: bytes) -> State:
