@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from shipper.wire.framing import RECORD_LIMIT_BYTES
-from shipper.wire.levels import WITHIN_BYTES, find_level
 from shipper.wire.regexes import compile_pattern
 
 MATCHED_BYTES: Final = 512
@@ -123,7 +122,6 @@ class Grouping:
 
 
 # --- Python -----------------------------------------------------------------------------------
-#   | 2026-01-03 14:05:12 ERROR could not load
 #   | Traceback (most recent call last):
 #   |   File "/srv/shop.py", line 8, in load
 #   | shop.Closed: closed
@@ -139,33 +137,20 @@ _PYTHON_CHAINS: Final = (
 # shop.f.<locals>.Closed: closed · KeyboardInterrupt
 _PYTHON_EXCEPTION: Final = re.compile(rb"[^\s\d\[({\"':][^\s:\[({\"']*+(?:: |:?\s*$)")
 
-_SEVERE: Final = frozenset(("error", "critical"))
-
 
 def _enter_python(line: bytes) -> State:
     first = line[:1]
+    if first == b"T":
+        return "frames" if line.startswith(_PYTHON_HEAD) else ""
     if first == b" ":
         start = line[:MATCHED_BYTES].lstrip()
-        return "frames" if start.startswith(b'File "') else _enter_trace(line)
-    if first == b"T" and (state := _enter_trace(line)):
-        return state
-    start = line[:WITHIN_BYTES]
-    if b"ERROR" in start or b"CRITICAL" in start or b"error" in start:  # cheaper than the level
-        # what `logging.exception` writes: its line, and the trace directly below
-        return "?logged" if find_level(line) in _SEVERE else ""
+        if start.startswith(_PYTHON_GROUP):
+            return "group"
+        return "frames" if start.startswith(b'File "') else ""
     return ""
 
 
-def _enter_trace(line: bytes) -> State:
-    if line.startswith(_PYTHON_HEAD):
-        return "frames"
-    start = line[:MATCHED_BYTES].lstrip(b" ")
-    return "group" if start.startswith(_PYTHON_GROUP) else ""
-
-
 def _step_python(state: State, line: bytes) -> State:
-    if state == "?logged":
-        return _enter_trace(line)
     if line[:1] in b" \t" and line.strip():
         # also what a message of several lines says further on
         in_group = line.lstrip()[:2] in _PYTHON_GROUP_MARKS
@@ -176,7 +161,9 @@ def _step_python(state: State, line: bytes) -> State:
         return {"raised": "?blank", "group": "?blank", "?chain": "?chain"}.get(state, "")
     if state == "?blank":
         return "?chain" if line.startswith(_PYTHON_CHAINS) else ""
-    return _enter_trace(line) if state == "?chain" else ""
+    if state == "?chain":
+        return _enter_python(line)
+    return ""
 
 
 _PYTHON_GROUP_MARKS: Final = (b"| ", b"|\n", b"|\r", b"+-", b"+ ")
