@@ -16,8 +16,8 @@ FULL_SECONDS: Final = 60.0
 """Housekeeping makes room sooner than that, or somebody has to."""
 FULL_BELOW_BYTES: Final = 64 << 10
 """With less, a checkpoint or a status does not fit."""
-_REMEMBERED_SECONDS: Final = 10.0
-"""Whoever meets a full disk tries again about once a second."""
+_REMEMBERED_SECONDS: Final = 6.0
+"""Whoever meets a full disk tries again within seconds."""
 _WORDS: Final = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
 
 

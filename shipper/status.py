@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from shipper.dead_letter_file import LetterCount
 from shipper.errors import StateError, UnreachableError
-from shipper.state_disk import measure_free
+from shipper.state_disk import is_full, measure_free
 from shipper.statistics import STATUS_SCHEMA, STATUS_VERSION
 
 _STALE_SECONDS: Final = 15.0
@@ -53,6 +53,8 @@ class Status:
             return f"{self.values.get('state', 'running')}, process {pid}, wrote {age} ago"
         if self.values.get("state") == "stopped":
             return f"not running: process {pid} stopped {age} ago"
+        if self.process_lives and is_full(self.free_bytes):
+            return f"process {pid} exists, its disk is too full for a status since {age}"
         if self.process_lives:
             return f"process {pid} exists but last wrote {age} ago: it hangs, or it is another one"
         return f"not running: process {pid} is gone, it last wrote {age} ago"

@@ -167,7 +167,8 @@ def _unreadable_lines(values: Mapping[str, Any]) -> Iterator[str]:
 def find_advice(status: Status) -> Iterator[str]:
     """What to do about what is wrong; nothing where nothing is."""
     values = status.values
-    if not status.is_running:
+    is_mute = status.process_lives and is_full(status.free_bytes)
+    if not status.is_running and not is_mute:
         yield "nothing is lost while the files remain: start it, it goes on where it stood"
         yield "journalctl -u afterimage-shipper -n 50 has its last words"
     elif values.get("output") == "retrying":

@@ -165,8 +165,11 @@ def test_a_full_disk_is_seen_though_the_status_on_it_is_old(
 ) -> None:
     """A shipper that can't write its status can't tell why: the one who asks looks too."""
     monkeypatch.setattr("shipper.status.measure_free", lambda _: 0)
-    lines = told(tmp_path)
+    write_status(tmp_path, age_seconds=67, unreadable={}, sources=(), counters=Counters())
+    lines = render_text(load_status(tmp_path)).splitlines()
+    assert f"process {os.getpid()} exists, its disk is too full for a status since 67 s" == lines[0]
     assert f"the disk of {tmp_path} is full: senders wait, new files wait; free 0 bytes" in lines
+    assert 1 == len([line for line in lines if line.startswith("→")])
 
 
 @pytest.mark.parametrize(
