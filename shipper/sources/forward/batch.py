@@ -22,19 +22,28 @@ class Batch:
     chunks: list[Chunk] = field(default_factory=list)
     replies: list[tuple[Connection, bytes]] = field(default_factory=list)
     """To be sent when the lines are durable."""
+    answers: list[tuple[Connection, bytes]] = field(default_factory=list)
+    """Whose chunks, by key, the replies are to."""
     duplicates: int = 0
     _keys: set[bytes] = field(default_factory=set)
 
     def add(
         self, connection: Connection, delivery: Delivery, is_known: Callable[[bytes], bool]
     ) -> None:
-        """Add a delivery; of a chunk that is stored, or is here already, only its answer."""
+        """Add a delivery; of a chunk that is stored, or is here already, only its answer.
+
+        A client sends again what it has no answer to. What comes over the very connection that
+        carried the answer is therefore another chunk, with equal lines.
+        """
         if delivery.ack:
             self.replies.append((connection, delivery.ack))
-        if delivery.key:
-            if delivery.key in self._keys or is_known(delivery.key):
+        key = delivery.key
+        if key:
+            self.answers.append((connection, key))
+            is_stored = is_known(key) and not connection.was_answered(key)
+            if key in self._keys or is_stored:
                 self.duplicates += 1
                 return
-            self._keys.add(delivery.key)
-            self.chunks.append(Chunk(delivery.key, len(self.lines), len(delivery.lines)))
+            self._keys.add(key)
+            self.chunks.append(Chunk(key, len(self.lines), len(delivery.lines)))
         self.lines += delivery.lines

@@ -24,6 +24,7 @@ _IDLE_SECONDS: Final = 10.0
 _UNPROVEN_SECONDS: Final = 0.5
 """The same for one that never sent an event: who only connects takes nobody's place for long."""
 
+_ANSWERED_LIMIT: Final = 64
 _OWED_LIMIT_BYTES: Final = 64 << 10
 _NONCE_BYTES: Final = 16
 
@@ -46,6 +47,7 @@ class Connection:
         self.has_spoken = False
         """Whether it ever sent a whole event."""
         self._owed = bytearray(self.session.greeting)
+        self._answered: dict[bytes, None] = {}
 
     @property
     def is_large(self) -> bool:
@@ -107,6 +109,16 @@ class Connection:
                 return
             except OSError:
                 self.is_ended = self.is_lost = True
+
+    def note_answered(self, key: bytes) -> None:
+        """A chunk's acknowledgement is on its way, and so soon that nobody gave up waiting."""
+        self._answered[key] = None
+        if len(self._answered) > _ANSWERED_LIMIT:
+            del self._answered[next(iter(self._answered))]
+
+    def was_answered(self, key: bytes) -> bool:
+        """Whether the client has an answer to it: a chunk that equals it is then another one."""
+        return key in self._answered
 
     def is_stuck(self, now: float) -> bool:
         """Whether it holds memory or a place, and does not go on."""

@@ -45,6 +45,9 @@ _GATHER_SECONDS: Final = 0.02
 """Little that comes often is read in one go; else every event costs a write to the disk."""
 _TICK_SECONDS: Final = 1.0
 _FULL_RETRY_SECONDS: Final = 0.1
+_PROMPT_SECONDS: Final = 1.0
+_CALM_SECONDS: Final = 300.0
+"""After a delay: longer than clients wait for an acknowledgement before they send again."""
 _ACCEPT_RETRY_SECONDS: Final = 0.1
 
 
@@ -83,6 +86,9 @@ class ForwardServer:
         self._waiting: deque[Connection] = deque()
         self._batch = Batch()
         self._is_blocked = False
+        self._turn_at = 0.0
+        self._slow_at = float("-inf")
+        """When a client was kept waiting last."""
         self._stop = threading.Event()
         self._stop_at = 0.0
         self._waker, self._wakened = socket.socketpair()
@@ -151,7 +157,9 @@ class ForwardServer:
     def _turn(self) -> None:
         timeout = _FULL_RETRY_SECONDS if self._is_blocked or self._is_crowded else _TICK_SECONDS
         before = self._statistics.bytes_received
-        for key, events in self._selector.select(timeout):
+        ready = self._selector.select(timeout)
+        self._turn_at = self._clock.monotonic()
+        for key, events in ready:
             match key.data:
                 case "accept":
                     self._accept()
@@ -227,13 +235,25 @@ class ForwardServer:
         for connection in {connection for connection, _ in batch.replies}:
             connection.send()
             self._watch(connection)
+        self._note_answers(batch)
         for connection in [one for one in self._connections if one.is_ended]:
             self._watch(connection)
+
+    def _note_answers(self, batch: Batch) -> None:
+        """Remember who has an answer, unless some client may have given up waiting for its own."""
+        now = self._clock.monotonic()
+        if now - self._turn_at > _PROMPT_SECONDS:
+            self._slow_at = now
+        elif now - self._slow_at > _CALM_SECONDS:
+            for connection, key in batch.answers:
+                if not connection.is_owed:
+                    connection.note_answered(key)
 
     def _block(self, why: str) -> None:
         if self.error != why:
             self.error = why
             narrate("warning", f"Forward at {self.address}: {why}")
+        self._slow_at = self._clock.monotonic()
         if not self._is_blocked:
             self._is_blocked = True
             for connection in list(self._connections):
@@ -327,6 +347,7 @@ class ForwardServer:
             return True
         if connection not in self._waiting:
             self._waiting.append(connection)
+            self._slow_at = self._clock.monotonic()
         return False
 
     def _look_after(self) -> None:

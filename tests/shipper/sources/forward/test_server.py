@@ -164,6 +164,79 @@ def test_a_chunk_that_comes_again_is_stored_once(serve: Serve) -> None:
     assert ["a", "b"] == again.messages()
 
 
+def test_a_chunk_that_equals_one_whose_answer_went_over_its_connection_is_another(
+    serve: Serve,
+) -> None:
+    """Fluent Bit names chunks by their content: two equal lines of one second, in two flushes.
+
+    Over another connection it is the same one, sent again: the answer may have been lost.
+    """
+    served = serve()
+    client = served.connect()
+    for _ in range(3):
+        client.sendall(_chunk("digest", "a"))
+        assert {"ack": "digest"} == receive(client)
+    assert ["a"] * 3 == served.messages()
+    other = served.connect()
+    other.sendall(_chunk("digest", "a"))
+    assert {"ack": "digest"} == receive(other)
+    assert (["a"] * 3, 1) == (served.messages(), served.server.statistics().duplicates)
+    other.sendall(_chunk("digest", "a"))
+    assert {"ack": "digest"} == receive(other)
+    assert ["a"] * 4 == served.messages()
+    served.close()
+    again = serve()
+    assert {"ack": "digest"} == again.ask(_chunk("digest", "a"))
+    assert ["a"] * 4 == again.messages()
+
+
+def test_who_was_kept_waiting_may_have_sent_it_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the same connection, too; for five minutes after a delay nothing is taken twice."""
+    served = serve()
+    client = served.connect()
+    with monkeypatch.context() as patched:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise StateError("the spool can't be used", why="No space left on device")
+
+        patched.setattr(Spool, "append", refuse)
+        client.sendall(_chunk("c", "a"))
+        wait_until(lambda: "No space left" in served.server.error)
+    for _ in range(2):
+        assert {"ack": "c"} == receive(client)
+        client.sendall(_chunk("c", "a"))
+    assert {"ack": "c"} == receive(client)
+    assert (["a"], 2) == (served.messages(), served.server.statistics().duplicates)
+
+
+def test_who_waited_for_a_slow_disk_may_have_sent_it_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server itself stood still: it sees that by the clock."""
+    served = serve()
+    client = served.connect()
+    append = Spool.append
+
+    def slow(spool: Spool, lines: Sequence[bytes], *, chunks: Sequence[Chunk] = ()) -> None:
+        served.clock.shift_seconds += 2
+        append(spool, lines, chunks=chunks)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "append", slow)
+        client.sendall(_chunk("c", "a"))
+        assert {"ack": "c"} == receive(client)
+    client.sendall(_chunk("c", "a"))
+    assert {"ack": "c"} == receive(client)
+    assert ["a"] == served.messages()
+    served.clock.shift_seconds += 301
+    for _ in range(2):
+        client.sendall(_chunk("c", "a"))
+        assert {"ack": "c"} == receive(client)
+    assert ["a", "a"] == served.messages()
+
+
 def test_equal_ids_of_different_content_lose_nothing(serve: Serve) -> None:
     """Two clients may number their chunks alike."""
     served = serve()
@@ -312,7 +385,9 @@ def test_large_messages_of_many_clients_come_one_after_the_other(serve: Serve) -
     ]
     for writer in writers:
         writer.join(10)
-    assert 4 == len(served.messages())
+    clients[2].sendall(large[2])  # it had to wait, and may have given up
+    assert {"ack": "2"} == receive(clients[2])
+    assert (4, 1) == (len(served.messages()), served.server.statistics().duplicates)
 
 
 def test_who_stands_still_in_a_large_message_is_let_go(serve: Serve) -> None:
