@@ -186,7 +186,10 @@ KEYS: Final = (
         meaning="What the lines are called where a file's have its path."),
     Key(table="transforms.mask", name="builtin", kind="names", default=(), choices=MASK_NAMES,
         example='builtin = ["aws-access-key", "bearer-token"]',
-        meaning="Patterns that come with the shipper."),
+        meaning="Patterns that come with the shipper. `private-key` masks a key in one record:"
+        " one that is printed over several lines needs a rule that makes them one record"
+        " (`multiline_start`), without which only its first line is recognised and the lines of the"
+        " key are shipped in clear."),
     Key(table="transforms.mask", name="patterns", kind="regexes", default=(),
         example="patterns = ['password=(\\S+)']",
         meaning="Regular expressions. Where one has groups, only the groups are overwritten."),

@@ -16,6 +16,7 @@ from shipper.sources.ports import SourcePorts
 from shipper.sources.rows import build_day_row
 from shipper.sources.source import Source
 from shipper.wire.framing import Framed
+from shipper.wire.mask_edges import EDGE_BYTES
 from shipper.wire.records import Records
 from shipper.wire.state import fingerprint
 from shipper.wire.times import NANOS_PER_SECOND, format_time
@@ -56,6 +57,7 @@ class Reading:
         """A part of what was read, once the rules have looked at it."""
         waiting = source.waiting
         read_at_nanos = waiting.seen_at_nanos if waiting else self._ports.clock.now_nanos()
+        before = source.read_before(EDGE_BYTES) if source.transform is not None else b""
         start, end, tail = source.take(framed)
         row, _ = source.row_at(start)
         records = Records(data=framed.data, start=start, lengths=framed.lengths)
@@ -63,7 +65,7 @@ class Reading:
         transform = source.transform
         if transform is not None:
             now = self._ports.clock.monotonic()
-            kept = transform.apply(records.split(), start, now)
+            kept = transform.apply(records.split(), start, now, before)
             drops = kept.drops
             records = Records(
                 data=b"".join(kept.records),

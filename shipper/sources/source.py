@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -200,6 +201,18 @@ class Source(Followed):
         while self.cuts and self.cuts[0] <= self.offset:
             del self.cuts[0]
         return start, self.offset, tail
+
+    def read_before(self, limit_bytes: int) -> bytes:
+        """What stands before the offset, where that is in the midst of a line; else nothing."""
+        tail = self._tail or b""
+        if not tail or tail.endswith(b"\n"):
+            return b""
+        size = min(limit_bytes, self.offset)
+        with suppress(OSError):
+            found = b"" if self.file is None else os.pread(self.file, size, self.offset - size)
+            if found.endswith(tail):
+                return found
+        return tail
 
     def note_waiting(self, now_nanos: int) -> None:
         """The last read found no whole record; who waits already was seen before."""

@@ -1,7 +1,8 @@
 """Secrets are overwritten before a record leaves the machine: `*` for each byte, same length.
 
 In: a record. Out: the record, and which of its bytes were overwritten. What is overwritten is
-decided by the record's bytes alone, so that a record read again is masked the same. It must never
+decided by the record's bytes, and those before it in its line, so that a record read again is
+masked the same. It must never
 change a length, leave half of a UTF-8 sequence or of a JSON escape, or overwrite a line feed.
 
 Of a wrapped line (Docker, CRI) only the application's words are looked at, as they stand there.
@@ -12,123 +13,21 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from shipper.wire.formats import Words
-from shipper.wire.regexes import compile_pattern, find_literal
+from shipper.wire.mask_edges import WINDOW_BYTES, find_at_edges
+from shipper.wire.regexes import compile_pattern, find_literal, find_opening
+from shipper.wire.secret_kinds import BUILTIN, Secret
 
 Range = tuple[int, int]
 """(start, length) of overwritten bytes of a record."""
 
-WINDOW_BYTES: Final = 2048
-"""What a configured pattern sees at a time: no hostile line makes it slow. Matches of up to half of
-it are found wherever they stand."""
 _ROUNDS: Final = 8
 """Overwriting may uncover what a pattern matches next; so often it is looked again."""
 _BACKSLASH: Final = 0x5C
 _ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Secret:
-    """A kind of secret."""
-
-    pattern: re.Pattern[bytes]
-    """Where it has groups, only those are overwritten."""
-    literals: tuple[bytes, ...]
-    """One of them stands wherever it matches, in lower case; none: no telling."""
-    is_windowed: bool = False
-
-
-_OPENED: Final = rb"""(?:\\?["'])?\s{0,2}[:=]\s{0,2}"""
-"""Between a name and its value: quotes that may be escaped, `:` or `=`."""
-# a value in quotes, which may have spaces, or one without
-_VALUE: Final = (
-    rb"""(?:\\?["']((?:[^"'\\\n]|\\[^"'n\n]){1,512}+)"""
-    rb"""|((?:[^\s"'&,;\\]|\\u[0-9a-fA-F]{4}|\\\\){1,512}+))"""
-)
-
-
-def _secret(pattern: bytes, *literals: bytes) -> _Secret:
-    return _Secret(pattern=re.compile(pattern, re.MULTILINE), literals=literals)
-
-
-BUILTIN: Final = {
-    # AWS IAM User Guide, "IAM identifiers": unique ID prefixes; 20 characters
-    "aws-access-key": _secret(
-        rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])", b"akia", b"asia"
-    ),
-    # the names in AWS's credentials file and environment; 40 characters, session tokens longer
-    "aws-secret-key": _secret(
-        rb"(?i:secret[_-]?access[_-]?key|secretkey|session[_-]?token)"
-        + _OPENED
-        + rb"""(?:\\?["'])?([A-Za-z0-9/+=]{40,4096}+)""",
-        b"secret",
-        b"session",
-    ),
-    # RFC 6750 §2.1 (b64token), RFC 7617 behind its header's name
-    "bearer-token": _secret(
-        rb"\b(?i:bearer) {1,4}([A-Za-z0-9._~+/-]{8,4096}+=*+)"
-        rb"""|(?i:authorization(?:\\?["'])?\s{0,2}[:=]\s{0,2}(?:\\?["'])?basic) {1,4}"""
-        rb"([A-Za-z0-9+/]{4,4096}+=*+)",
-        b"bearer",
-        b"authorization",
-    ),
-    # RFC 7519 §3: header and payload are JSON objects, so each begins with eyJ in base64url
-    "jwt": _secret(
-        rb"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,8192}+\.eyJ[A-Za-z0-9_-]{2,8192}+\.[A-Za-z0-9_-]*+",
-        b"eyj",
-    ),
-    # RFC 7468 §2 and OpenSSH's, PGP's armour (RFC 4880 §6.2); cut off, it goes on to the end
-    "private-key": _secret(
-        rb"-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-        rb"((?:[^-]|-(?!----END )){1,32768}+)",
-        b"-----begin ",
-    ),
-    # GitHub, "Behind GitHub's new authentication token formats"; fine-grained tokens
-    "github-token": _secret(
-        rb"(?<![A-Za-z0-9_])(?:gh[oprsu]_[A-Za-z0-9]{36,251}+|github_pat_[A-Za-z0-9_]{22,244}+)",
-        b"gho_",
-        b"ghp_",
-        b"ghr_",
-        b"ghs_",
-        b"ghu_",
-        b"github_pat_",
-    ),
-    # GitLab docs, "Token prefixes"
-    "gitlab-token": _secret(rb"(?<![A-Za-z0-9_-])gl[a-z]{2,6}-[A-Za-z0-9_-]{20,300}+", b"gl"),
-    # Slack API docs, "Token types"; incoming webhooks are secrets in their path
-    "slack-token": _secret(
-        rb"(?<![A-Za-z0-9])xox[a-z](?:\.[a-z]+)?-[A-Za-z0-9-]{10,300}+"
-        rb"|hooks\.slack\.com/services/([A-Za-z0-9/]{10,100}+)",
-        b"xox",
-        b"hooks.slack.com",
-    ),
-    # Google Cloud docs, "API keys": AIza and 35 characters
-    "google-api-key": _secret(
-        rb"(?<![A-Za-z0-9_-])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])", b"aiza"
-    ),
-    # Stripe docs, "API keys": secret and restricted keys
-    "stripe-key": _secret(
-        rb"(?<![A-Za-z0-9])[rs]k_(?:live|test)_[A-Za-z0-9]{16,247}+", b"k_live_", b"k_test_"
-    ),
-    # RFC 3986 §3.2.1: the password of user:password@host
-    "url-credentials": _secret(
-        rb"""://[^\s/:@"'<>\\?#]{0,128}+:([^\s/@"'<>\\]{1,256}+)@""", b"://"
-    ),
-    # the names that configurations, forms and connection strings use
-    "password": _secret(
-        rb"(?i:passw(?:or)?d|passwd|passphrase|\bpwd|client[_-]?secret|api[_-]?key"
-        rb"|access[_-]?token|refresh[_-]?token)" + _OPENED + _VALUE,
-        b"pass",
-        b"pwd",
-        b"secret",
-        b"api",
-        b"token",
-    ),
-}
-"""By name; each with where its form is written down."""
 
 
 class Masker:
@@ -150,10 +49,11 @@ class Masker:
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no kind of secret: {', '.join(BUILTIN)}")
         configured = (
-            _Secret(
+            Secret(
                 pattern=compile_pattern(text),
                 literals=(literal.lower(),) if (literal := find_literal(text)) else (),
                 is_windowed=True,
+                opening=re.compile(find_opening(text, WINDOW_BYTES // 2)),
             )
             for text in dict.fromkeys(patterns)
         )
@@ -180,14 +80,24 @@ class Masker:
                 at = chunk.find(literal, end)
         return sorted(found)
 
-    def mask(self, record: bytes) -> tuple[bytes, list[Range]]:
-        """The record with its secrets overwritten, and where: ascending, apart from each other."""
+    def mask(
+        self, record: bytes, *, before: bytes = b"", is_cut: bool = False
+    ) -> tuple[bytes, list[Range]]:
+        """The record with its secrets overwritten, and where: ascending, apart from each other.
+
+        Where a long line is sliced, `before` is what the line has before the record (as it was
+        written, `EDGE_BYTES` of it at most), and `is_cut` says that the line may go on behind it:
+        what may be part of a secret there is overwritten.
+        """
+        edges = find_at_edges(self._secrets, before, record, is_cut=is_cut)
         masked = bytearray(record)
         ranges: list[Range] = []
         for _ in range(_ROUNDS):
             current = bytes(masked)
             found = [
-                span for start, end in self._find(current) for span in _fit(current, start, end)
+                span
+                for start, end in chain(edges, self._find(current))
+                for span in _fit(current, start, end)
             ]
             if not found:
                 break
@@ -210,7 +120,7 @@ class Masker:
                 yield from back(start, end)
 
 
-def _spans(secret: _Secret, text: bytes) -> Iterator[tuple[int, int]]:
+def _spans(secret: Secret, text: bytes) -> Iterator[tuple[int, int]]:
     for start, end in _windows(len(text)) if secret.is_windowed else ((0, len(text)),):
         for match in secret.pattern.finditer(text, start, end):
             groups = [span for span in match.regs[1:] if span[0] >= 0]

@@ -22,6 +22,7 @@ from shipper.wire.regex_trees import (
     Bytes,
     find_bodies,
     first_bytes,
+    held_bytes,
 )
 
 PATTERN_LIMIT_BYTES: Final = 1024
@@ -207,6 +208,27 @@ def find_literal(text: str) -> bytes:
         run = run + bytes((code,)) if code >= 0 else b""
         best = max(best, run, key=len)
     return best
+
+
+def find_opening(text: str, limit: int) -> bytes:
+    r"""A pattern for what may be the first part of a match, at a text's end (`\Z`).
+
+    By the bytes that a match can begin with and hold alone, in both cases of letters: it takes
+    more than that, and at most one byte less than a match, or than `limit`, has.
+    """
+    tree = PARSER.parse(text.encode(), re.MULTILINE)
+    most = min(int(tree.getwidth()[1]), limit) - 1
+    first, held = (_render_class(part) for part in (first_bytes(tree)[0], held_bytes(tree)))
+    return rb"(?:%b%b{0,%d}+)\Z" % (first, held, most - 1) if most > 0 else rb"[^\s\S]"
+
+
+def _render_class(taken: Bytes) -> bytes:
+    both = taken | {ord(case) for code in taken for case in _cases(chr(code))}
+    return b"[%b]" % b"".join(b"\\x%02x" % code for code in sorted(both)) if both else rb"[^\s\S]"
+
+
+def _cases(letter: str) -> str:
+    return letter.lower() + letter.upper() if letter.isascii() else letter
 
 
 def _required(tree: Any) -> list[int]:

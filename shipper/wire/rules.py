@@ -14,7 +14,8 @@ from typing import Final, Protocol
 
 from shipper.wire.formats import Words, find_words
 from shipper.wire.globs import names_source
-from shipper.wire.masks import WINDOW_BYTES, Masker
+from shipper.wire.mask_edges import EDGE_BYTES, WINDOW_BYTES
+from shipper.wire.masks import Masker
 from shipper.wire.regexes import compile_pattern, find_literal
 from shipper.wire.transforms import Drop, Transform, Transformed
 
@@ -167,8 +168,12 @@ class Rules:
     drops: Sequence[_Dropper]
     rates: Sequence[_Bucket]
 
-    def apply(self, records: Sequence[bytes], offset: int, now_seconds: float) -> Transformed:
-        """`records` follow each other from `offset` on; `now_seconds` is monotonic."""
+    def apply(
+        self, records: Sequence[bytes], offset: int, now_seconds: float, before: bytes = b""
+    ) -> Transformed:
+        """`Transform.apply`."""
+        befores = {} if self.masker is None else _find_befores(records, before)
+        places: list[int] = []
         reasons = self._judge(records, now_seconds)
         kept: list[bytes] = []
         offsets: list[int] = []
@@ -178,6 +183,7 @@ class Rules:
             reason = reasons.get(place)
             if reason is None:
                 kept.append(record)
+                places.append(place)
                 offsets.append(offset)
             elif drops and drops[-1].end == offset and drops[-1].reason == reason:
                 last = drops[-1]
@@ -185,7 +191,7 @@ class Rules:
             else:
                 drops.append(Drop(start=offset, end=end, count=1, reason=reason))
             offset = end
-        return Transformed(kept, offsets, self._mask(kept), drops)
+        return Transformed(kept, offsets, self._mask(kept, places, befores), drops)
 
     def _judge(self, records: Sequence[bytes], now_seconds: float) -> Mapping[int, str]:
         """Why a record is dropped, by its place; the first rule that does so says it."""
@@ -199,12 +205,32 @@ class Rules:
                 reasons[place] = rate.reason
         return reasons
 
-    def _mask(self, kept: list[bytes]) -> dict[int, list[tuple[int, int]]]:
+    def _mask(
+        self, kept: list[bytes], places: Sequence[int], befores: Mapping[int, bytes]
+    ) -> dict[int, list[tuple[int, int]]]:
+        """`places` of those that are kept, among all; `befores` by place among all."""
         masked: dict[int, list[tuple[int, int]]] = {}
-        if self.masker is not None:
-            for place in self.masker.candidates(kept):
-                record, ranges = self.masker.mask(kept[place])
-                if ranges:
-                    kept[place] = record
-                    masked[place] = ranges
+        if self.masker is None:
+            return masked
+        wanted = set(self.masker.candidates(kept))
+        if befores:
+            wanted.update(at for at, place in enumerate(places) if place in befores)
+        for at in sorted(wanted):
+            before = befores.get(places[at], b"")
+            is_cut = bool(befores) and not kept[at].endswith(b"\n")
+            record, ranges = self.masker.mask(kept[at], before=before, is_cut=is_cut)
+            if ranges:
+                kept[at] = record
+                masked[at] = ranges
         return masked
+
+
+def _find_befores(records: Sequence[bytes], before: bytes) -> dict[int, bytes]:
+    """What is before each record in its line, by place, where a line is cut at either end."""
+    found = {0: before} if before and records else {}
+    for place, record in enumerate(records):
+        if not record.endswith(b"\n"):
+            found.setdefault(place, b"")
+            if place + 1 < len(records):
+                found[place + 1] = (found[place] + record)[-EDGE_BYTES:]
+    return found

@@ -37,5 +37,10 @@ class Transformed(NamedTuple):
 class Transform(Protocol):
     """The rules that apply to one source; it may keep what a rate needs to know."""
 
-    def apply(self, records: Sequence[bytes], offset: int, now_seconds: float) -> Transformed:
-        """`records` follow each other from `offset` on; `now_seconds` is monotonic."""
+    def apply(
+        self, records: Sequence[bytes], offset: int, now_seconds: float, before: bytes = b""
+    ) -> Transformed:
+        """`records` follow each other from `offset` on; `now_seconds` is monotonic.
+
+        `before`: what stands before the first one, where it is not its line's beginning.
+        """

@@ -18,8 +18,9 @@ from shipper.sources.forward.protocol import Session, SessionOptions
 from shipper.wire import state
 from shipper.wire.formats import find_shape, make_framer
 from shipper.wire.framing import frame
-from shipper.wire.masks import BUILTIN, Masker
+from shipper.wire.masks import Masker
 from shipper.wire.multiline import PRESETS
+from shipper.wire.secret_kinds import BUILTIN
 from shipper.wire.shapes import Shape, escape_message
 from shipper.wire.structured import find_fields
 

@@ -30,7 +30,7 @@ from shipper.config_reader import load_config, parse_config
 from shipper.config_rendering import EXAMPLE, render_default_config, render_reference
 from shipper.config_rules import output_warnings
 from shipper.errors import ConfigError
-from shipper.wire import masks, multiline
+from shipper.wire import multiline, secret_kinds
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "config.md"
 
@@ -170,7 +170,7 @@ def test_everything_but_the_output_has_a_default() -> None:
 def test_the_names_of_presets_are_those_that_the_code_knows() -> None:
     """The table names each, so that configuration and code can't drift apart."""
     assert tuple(multiline.PRESETS) == MULTILINE_PRESETS
-    assert tuple(masks.BUILTIN) == MASK_NAMES
+    assert tuple(secret_kinds.BUILTIN) == MASK_NAMES
 
 
 def test_an_empty_file_lacks_only_the_output() -> None:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from shipper.config import MASK_NAMES
 from shipper.wire import docker
 from shipper.wire.formats import find_words
-from shipper.wire.masks import BUILTIN, WINDOW_BYTES, Masker
+from shipper.wire.mask_edges import WINDOW_BYTES
+from shipper.wire.masks import Masker
+from shipper.wire.secret_kinds import BUILTIN
 
 ALL = Masker(builtin=tuple(BUILTIN))
 SECRETS = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.wire.masks import WINDOW_BYTES
+from shipper.wire.mask_edges import WINDOW_BYTES
 from shipper.wire.regexes import compile_pattern, compile_problem, find_literal
 
 EXPLOSIVE = [
