@@ -31,6 +31,7 @@ from shipper.deliver.sender import (
 )
 from shipper.deliver.vitals_lane import Entry, GapVital, VitalsLane, VitalsPart
 from shipper.errors import StateError, StateReusedError
+from shipper.goodbye import NOT_DRAINED, build_goodbye
 from shipper.inputs import RESCAN_SECONDS, Inputs, find_shape
 from shipper.narration import narrate
 from shipper.ports import Clock, Part
@@ -60,8 +61,6 @@ STATE_ERROR_SECONDS: Final = 60.0
 BIRTH_SECONDS: Final = 10.0
 """How long logs wait for the birth to be stored, which shows that the state is not an old one."""
 _JOIN_SECONDS: Final = 1.0
-_DRAINED: Final = 0
-_NOT_DRAINED: Final = 3
 
 
 def run(config: Config, identity: Identity) -> int:
@@ -84,7 +83,7 @@ def run(config: Config, identity: Identity) -> int:
             return agent.run()
         except StateReusedError:
             if agent.is_stopping:  # the next start ships everything under the new stream
-                return _NOT_DRAINED
+                return NOT_DRAINED
 
 
 def _stop(agent: Agent, number: int, _frame: object) -> None:
@@ -294,8 +293,11 @@ class Agent:
 
     def _say_goodbye(self, *, is_drained: bool) -> int:
         if is_drained:
-            narrate("info", "everything that was written is stored")
-            return _DRAINED
+            goodbye = build_goodbye(
+                unreadable=self._inputs.unreadable, left_behind=self._inputs.left_behind
+            )
+            narrate(goodbye.level, goodbye.text)
+            return goodbye.exit_code
         pending = self._reporter.counters().pending_bytes
         narrate(
             "warning",
@@ -303,7 +305,7 @@ class Agent:
             f" ({self._reporter.figures.last_error or 'no error'}).\n"
             "Nothing is lost while the files and the state folder remain: the next start goes on.",
         )
-        return _NOT_DRAINED
+        return NOT_DRAINED
 
     # ---- results
 
@@ -410,7 +412,9 @@ class Agent:
 
     def _declare_gap(self, gap: Gap) -> None:
         where = show_path(gap.path)
-        narrate("warning", f"{where}: bytes {gap.start} to {gap.end} not read: {gap.reason}")
+        what = f"bytes {gap.start} to {gap.end}" if gap.end > gap.start else "an unknown amount"
+        next_step = f"\n  → {gap.next_step}" if gap.next_step else ""
+        narrate("warning", f"{where}: {what} not read: {gap.reason}{next_step}")
         self._reporter.figures.note_gap(start=gap.start, end=gap.end, cause=gap.cause)
         vital = self._writer.gap(
             self._now(),

@@ -95,6 +95,8 @@ class Inputs:
         """Descriptors that the wakeup waits for."""
         self._journal_is_next = False
         self._is_draining = False
+        self._is_put_off = False
+        """Whether new files wait for the disk: the last look at what there is came to no end."""
         self._is_listening = False
 
     # ---- making
@@ -157,6 +159,22 @@ class Inputs:
             found["stdin"] = self._stdin.error
         if self._journal is not None and self._journal.error:
             found["journald"] = self._journal.error
+        if self._journal is not None:
+            found.update(self._journal.damaged)
+        return found
+
+    @property
+    def left_behind(self) -> dict[str, str]:
+        """What was there at the end and was not taken, and why."""
+        found = {}
+        if self._is_put_off:
+            why = "the state folder could not take them; the next start follows them"
+            found["new files"] = why
+        for server in self.forwards:
+            if server.unkept_events:
+                found[f"forward:{server.address}"] = (
+                    f"{server.unkept_events} events could not be kept: {server.error}"
+                )
         return found
 
     @property
@@ -228,6 +246,7 @@ class Inputs:
 
     def _rescan(self, now: float) -> None:
         self._tail.rescan()
+        self._is_put_off = False
         took_seconds = self._clock.monotonic() - now
         pause_seconds = max(REST_SECONDS, took_seconds / RESCAN_CPU_SHARE)
         interval = WATCHED_RESCAN_SECONDS if self._tail.is_watched else RESCAN_SECONDS
@@ -255,6 +274,7 @@ class Inputs:
 
     def look_later(self) -> None:
         """The disk is full: new files wait for a while."""
+        self._is_put_off = True
         self._rescan_at = self._may_rescan_at = self._clock.monotonic() + RESCAN_SECONDS
 
     def read_parts(self, budget_bytes: int) -> Iterator[LogPart]:

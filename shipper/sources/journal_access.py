@@ -1,7 +1,7 @@
 """Whether there is a journal, and the right to read it: the library says neither.
 
 In: a folder, or none for the machine's own journal. Out: nothing, or what to do. It must never
-open a journal file.
+read more of a journal file than its first bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Final
 from shipper.errors import ConfigError
 
 SYSTEM_FOLDERS: Final = (Path("/run/log/journal"), Path("/var/log/journal"))
+_SIGNATURE: Final = b"LPKSHHRH"
+"""What every journal file begins with (systemd.journal-files, "Journal File Format")."""
 _FILES: Final = ("*.journal", "*/*.journal")
 
 
@@ -46,6 +48,21 @@ def has_files(folder: Path | None, *, system: Sequence[Path] = SYSTEM_FOLDERS) -
 
 def _find_files(folders: Sequence[Path]) -> list[Path]:
     return [file for one in folders for pattern in _FILES for file in one.glob(pattern)]
+
+
+def find_damaged(folder: Path | None, *, system: Sequence[Path] = SYSTEM_FOLDERS) -> dict[str, str]:
+    """Files that the library passes over in silence, since they are no journal; and why."""
+    damaged = {}
+    for one in (folder,) if folder else system:
+        for path in (path for pattern in _FILES for path in sorted(one.glob(pattern))):
+            try:
+                with path.open("rb") as file:
+                    head = file.read(len(_SIGNATURE))
+            except OSError:
+                continue  # gone, or closed to this user: `check_access` tells where all are
+            if len(head) == len(_SIGNATURE) and head != _SIGNATURE:
+                damaged[str(path)] = "it is no journal file: its first bytes are others"
+    return damaged
 
 
 def _no_right(path: Path) -> ConfigError:

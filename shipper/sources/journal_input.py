@@ -8,7 +8,7 @@ before the row of its numbering is on the disk, nor one entry to two indices.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -109,11 +109,18 @@ class JournalInput:
         self._parts: deque[LogPart] = deque()
         self.error = ""
         """Why it can't be read; empty: it can."""
+        self._told: set[str] = set()
+        """Which failures are declared: until it can be read again, each is told once."""
 
     @property
     def sources(self) -> Sequence[JournalSource]:
         """Every numbering that is not closed."""
         return list(self._sources.values())
+
+    @property
+    def damaged(self) -> Mapping[str, str]:
+        """Files of its folder that are no journal, and why."""
+        return self._reader.damaged
 
     def load(self, journal: Journal, checkpoint: Checkpoint) -> None:
         """Know again what earlier runs read; what is stored least far says from where on."""
@@ -191,7 +198,11 @@ class JournalInput:
             self._reader.open(self._cursor, first=self._first)
         except (OSError, ShipperError) as error:
             self._fail(str(error))
+            self._tell(KIND, error)
             return False
+        self._told &= self._reader.damaged.keys()
+        for path, why in self._reader.damaged.items():
+            self._tell(path, OSError(why))
         if not self._is_adopted:
             self._adopt()
         self._is_open = True
@@ -199,6 +210,27 @@ class JournalInput:
         for source in self._sources.values():
             source.error = ""
         return True
+
+    def _tell(self, path: str, error: OSError | ShipperError) -> None:
+        """Declare once that nothing can be read there, nor known of how much that is."""
+        if path in self._told:
+            return
+        self._told.add(path)
+        reason, next_step = str(error), ""
+        if isinstance(error, ShipperError):
+            reason = f"{error.what}: {error.why}"
+            next_step = error.next_step
+        self._ports.on_gap(
+            Gap(
+                source=None,
+                path=path,
+                start=0,
+                end=0,
+                cause="unreadable",
+                reason=reason,
+                next_step=next_step,
+            )
+        )
 
     def _adopt(self) -> None:
         """An earlier run may have sent what is there by now, under the rows that there are."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shipper.sources.journal_access import check_access
+from shipper.sources.journal_access import check_access, find_damaged
 from shipper.sources.libsystemd import GONE, LIBRARY, JournalHandle, Libsystemd
 from shipper.wire.journal_entries import build_line
 from shipper.wire.transforms import Drop
@@ -105,6 +105,8 @@ class JournalReader:
         """The last entry that was given out, by this run or, at first, by the one before."""
         self._is_resuming = False
         self._held: _Step | None = None
+        self.damaged: dict[str, str] = {}
+        """Files of the folder that are no journal, when it was opened last; and why."""
         self.newest: Place | None = None
         """The last entry that there was when it was opened."""
 
@@ -120,6 +122,7 @@ class JournalReader:
         self.close()
         self._library = self._library or Libsystemd(self._library_name)
         check_access(self._folder)
+        self.damaged = find_damaged(self._folder)
         self._handle = handle = JournalHandle(self._folder, library=self._library)
         handle.seek_tail()
         self.newest = parse_cursor(handle.cursor()) if handle.previous() else None

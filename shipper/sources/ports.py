@@ -42,6 +42,8 @@ class Gap:
     cause: GapCause
     reason: str
     """The cause in words, and what is known beside it."""
+    next_step: str = ""
+    """What to do about it, where something can be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

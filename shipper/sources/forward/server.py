@@ -67,6 +67,8 @@ class ForwardServer:
         """`on_append` is called by the server's thread when new lines are durable."""
         self.error = ""
         """Why nothing can be taken at present; empty: all is well."""
+        self.unkept_events = 0
+        """Those that had come at the end, and could not be made durable."""
         self._listen = listen
         self._shared_key_file = shared_key_file
         self._spool = spool
@@ -398,6 +400,7 @@ class ForwardServer:
             elif self._statistics.bytes_received == before:
                 break
         if self._batch.lines:
+            self.unkept_events = len(self._batch.lines)
             narrate(
                 "warning",
                 f"Forward at {self.address}: {len(self._batch.lines)} events could not be kept "

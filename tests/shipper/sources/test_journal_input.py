@@ -425,3 +425,35 @@ def test_nothing_is_lost_or_repeated_over_crashes(tmp_path: Path, seed: int) -> 
     rig.read()
     assert _places(rig.written) == rig.stored()
     rig.crash()
+
+
+def test_a_journal_that_can_not_be_read_is_declared_once(rig: Rig) -> None:
+    """At once, of unknown size, with what to do; again where it was well between."""
+    rig.written += _numbers(A, 1)
+    for _ in range(2):
+        rig.reader.error = ConfigError("there is no journal", why="no folder", next_step="make it")
+        assert [] == rig.read() == rig.read()
+        rig.reader.error = None
+        rig.read()
+        rig.reader.error = OSError("gone")
+        rig.input.look()
+    declared = Gap(
+        source=None,
+        path="journald",
+        start=0,
+        end=0,
+        cause="unreadable",
+        reason="there is no journal: no folder",
+        next_step="make it",
+    )
+    assert [declared, declared] == rig.centre.gaps
+
+
+def test_a_file_that_is_no_journal_is_declared_beside_what_is_read(rig: Rig) -> None:
+    """The library passes over it without a word."""
+    rig.written += _numbers(A, 1, 2)
+    rig.reader.damaged = {"/j/b.journal": "its first bytes are others"}
+    rig.read()
+    assert [(A, 1), (A, 2)] == rig.stored()
+    assert [("/j/b.journal", "unreadable")] == [(gap.path, gap.cause) for gap in rig.centre.gaps]
+    assert {"/j/b.journal": "its first bytes are others"} == rig.input.damaged

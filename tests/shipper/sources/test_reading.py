@@ -53,3 +53,19 @@ def test_a_short_wait_makes_no_part_of_its_own(follower: Follower) -> None:
     assert [] == follower.step(0.25)
     follower.write("a.log", b"llo\nnext\n")
     assert [(b"hello\nnext\n", 0.25)] == moments(follower.step(0.25))
+
+
+def test_what_its_line_has_before_a_cut_is_known_and_no_more(follower: Follower) -> None:
+    """A mask needs it; what a line begins with needs nothing."""
+    follower.write("a.log", b"first\n" + b"x" * 100 + b" token")
+    follower.step()
+    follower.step(PARTIAL_IDLE_SECONDS)
+    source = follower.tail.find(0)
+    assert source is not None
+    assert source.offset == 112
+    source.open()
+    assert b"x" * 94 + b" token" == source.read_before(100)
+    assert b"first\n" + b"x" * 100 + b" token" == source.read_before(1 << 20)
+    follower.write("a.log", b" end\n")
+    follower.step()
+    assert b"" == source.read_before(100)

@@ -583,6 +583,7 @@ def test_a_stop_at_the_cap_ends_in_time_and_acknowledges_nothing(
     assert 3 > time.monotonic() - began
     assert b"" == client.recv(1)
     assert "could not be kept" in capsys.readouterr().err
+    assert served.server.unkept_events > 0
     assert ["x" * 200] == served.messages()
 
 
