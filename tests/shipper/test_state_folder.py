@@ -92,6 +92,22 @@ def test_a_folder_that_was_cloned_to_another_instance_begins_a_new_stream(tmp_pa
         assert "is from i-1" in second.notices[0]
 
 
+def test_a_folder_of_another_machine_begins_a_new_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cloned disk whose instance id is configured: the machine's own id tells the two apart."""
+    monkeypatch.setattr("shipper.state_folder.machine_id", lambda: "a" * 32)
+    with opened(tmp_path) as first:
+        first.append([ROW])
+    monkeypatch.setattr("shipper.state_folder.machine_id", lambda: "b" * 32)
+    with opened(tmp_path) as second:
+        assert first.stream.stream != second.stream.stream
+        assert {} == second.journal.rows
+        assert f"machine {'a' * 32}" in second.notices[0]
+    with opened(tmp_path) as third:
+        assert second.stream == third.stream
+
+
 def test_streams_are_80_random_bits(tmp_path: Path) -> None:
     """Two folders, two streams."""
     with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
