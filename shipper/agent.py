@@ -64,7 +64,7 @@ _JOIN_SECONDS: Final = 1.0
 
 
 def run(config: Config, identity: Identity) -> int:
-    """Ship until SIGTERM or SIGINT, then drain; 0: everything is stored, 3: some is still pending.
+    """Ship until SIGTERM or SIGINT, then drain; 0: all that can be read is stored, 3: some is not.
 
     Where standard input is the only input, its end is an end too, once all of it is stored.
 
