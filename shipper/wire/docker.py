@@ -47,7 +47,9 @@ def has_partial(lines: list[bytes]) -> bool:
     """Whether there may be a line that is not the whole of the application's."""
     for line in lines:
         end = line.find(_STREAM)
-        if line[end - 2 : end] != _LINE_END or line[end - 3] == _BACKSLASH:
+        if end <= len(_LINE_END) or line[end - 2 : end] != _LINE_END:
+            return True
+        if line[end - 3] == _BACKSLASH:
             return True
     return False
 
