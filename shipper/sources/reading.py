@@ -57,14 +57,14 @@ class Reading:
         """A part of what was read, once the rules have looked at it."""
         waiting = source.waiting
         read_at_nanos = waiting.seen_at_nanos if waiting else self._ports.clock.now_nanos()
-        before = source.read_before(EDGE_BYTES) if source.transform is not None else b""
-        start, end, tail = source.take(framed)
+        start = source.offset
         row, _ = source.row_at(start)
         records = Records(data=framed.data, start=start, lengths=framed.lengths)
         drops: Sequence[Drop] = ()
         transform = source.transform
         if transform is not None:
             now = self._ports.clock.monotonic()
+            before = source.read_before(EDGE_BYTES)
             kept = transform.apply(records.split(), start, now, before)
             drops = kept.drops
             records = Records(
@@ -74,6 +74,9 @@ class Reading:
                 offsets=kept.offsets,
                 masked=kept.masked,
             )
+        builder = source.builder(row, self._ports.make_builder)
+        drop_vitals = [self._ports.make_drop(row, drop) for drop in drops]
+        start, end, tail = source.take(framed)  # last: what fails above is read again
         return LogPart(
             source=source.number,
             start=start,
@@ -81,8 +84,8 @@ class Reading:
             tail=tail,
             records=records,
             read_at_nanos=read_at_nanos,
-            builder=source.builder(row, self._ports.make_builder),
-            drops=[self._ports.make_drop(row, drop) for drop in drops],
+            builder=builder,
+            drops=drop_vitals,
             dropped_bytes=sum(drop.end - drop.start for drop in drops),
         )
 

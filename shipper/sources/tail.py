@@ -10,9 +10,13 @@ gap.
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from shipper.errors import StateError
+from shipper.narration import narrate
 from shipper.sources import closing
 from shipper.sources.held import Held
 from shipper.sources.leaving import Leaving
@@ -235,11 +239,25 @@ class Tail:
         """Parts of about `budget_bytes` together, in turn from every source that has some."""
         while budget_bytes > 0 and self._registry.has_ready:
             source = self._registry.take_ready()
-            part = self._read(source)
+            try:
+                part = self._read(source)
+            except StateError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a bug in one format must not stop the others
+                self._note_bug(source, error)
+                continue
             if part is not None:
                 self._registry.note_ready(source)
                 budget_bytes -= part.end - part.start
                 yield part
+
+    def _note_bug(self, source: Source, error: Exception) -> None:
+        """Nothing of it was given out: it is read again when it changes, or by the next run."""
+        text = f"a bug in reading it: {error!r}"
+        if source.error != text:
+            narrate("error", f"{source.name or source.path}: {text}; please report it")
+            traceback.print_exc(file=sys.stderr)
+        source.error = text
 
     def _read(self, source: Source) -> LogPart | None:
         try:

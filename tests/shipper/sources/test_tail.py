@@ -9,6 +9,7 @@ import pytest
 
 from shipper.errors import StateError
 from shipper.sources.watch import PARTIAL_IDLE_SECONDS
+from shipper.wire.framing import frame
 from shipper.wire.state import Entry
 from tests.shipper.sources.follower import DAY_NANOS, Follower
 
@@ -318,3 +319,30 @@ def test_a_file_that_can_not_be_opened_is_told_once_and_read_when_it_can_be(
     follower.step()
     assert {0: b"one\n"} == follower.centre.contents()
     assert {} == follower.tail.unreadable
+
+
+def test_a_bug_in_one_format_stops_no_other_file_and_loses_nothing(
+    follower: Follower, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file waits, with its error, and is read once it can be."""
+    follower.write("a.log", b"one\n")
+    follower.write("b.log", b"two\n")
+    broken = True
+
+    def framer(chunk: bytes, /, *, final: bool = False) -> list[bytes]:
+        if broken and chunk.startswith(b"one"):
+            raise IndexError("beyond the end")
+        return frame(chunk, final=final)
+
+    (source_watch,) = [watch for watch, _ in follower.tail._scanners]
+    object.__setattr__(source_watch, "framer", framer)
+    follower.step()
+    assert [b"two\n"] == list(follower.centre.contents().values())
+    assert ["a bug in reading it: IndexError('beyond the end')"] == [
+        source.error for source in follower.tail.sources if source.error
+    ]
+    assert "please report it" in capsys.readouterr().err
+    broken = False
+    follower.write("a.log", b"more\n")
+    follower.step()
+    assert [b"one\nmore\n", b"two\n"] == sorted(follower.centre.contents().values())
