@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +33,28 @@ class Found:
 
 
 def find_path(paths: tuple[str, ...], file_id: FileId) -> str | None:
-    """Where a file is now: at one of `paths`, or beside them under another name; None: gone."""
+    """Where a file is now: at one of `paths`, or beside them under another name; None: gone.
+
+    A folder that is read while files are renamed in it may not show one of them: as long as it
+    changes, it is read again.
+    """
+    for _ in range(_LOOKS):
+        path = _find_once(paths, file_id)
+        if path is not None or not _is_changing(paths):
+            return path
+        time.sleep(_LOOK_SECONDS)
+    return _find_once(paths, file_id)
+
+
+def _is_changing(paths: tuple[str, ...]) -> bool:
+    for folder in {os.path.dirname(path) for path in paths}:  # noqa: PTH120
+        with contextlib.suppress(OSError):
+            if time.time_ns() - os.stat(folder).st_mtime_ns < _JUST_NOW_NANOS:  # noqa: PTH116
+                return True
+    return False
+
+
+def _find_once(paths: tuple[str, ...], file_id: FileId) -> str | None:
     for path in paths:
         try:
             found = os.stat(path)  # noqa: PTH116 - paths may hold bytes that are no UTF-8
@@ -47,6 +69,10 @@ def find_path(paths: tuple[str, ...], file_id: FileId) -> str | None:
     return None
 
 
+_LOOKS: Final = 10
+_LOOK_SECONDS: Final = 0.002
+_JUST_NOW_NANOS: Final = 50_000_000
+"""A chain of renames takes less, and clocks of file systems tick every few milliseconds."""
 _ROTATED: Final = re.compile(r"(.+?)[.-]\d[\dT_.:-]*", re.DOTALL)
 
 

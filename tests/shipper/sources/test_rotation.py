@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from shipper.sources import rotation
 from shipper.sources.open_files import DELETED_QUIET_SECONDS, RENAMED_QUIET_SECONDS
 from tests.shipper.sources.follower import DAY_NANOS, Follower
 
@@ -630,3 +631,29 @@ def test_of_two_sources_with_one_inode_the_later_has_it(follower: Follower) -> N
         follower.step()
     assert {b"one\n" * 10, b"gone\n", b"new\n"} == set(follower.centre.contents().values())
     assert 3 == len(follower.centre.contents())
+
+
+def test_a_file_that_is_renamed_while_its_folder_is_read_is_not_gone(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a folder shows no snapshot of it: what was missed is looked for again."""
+    follower.write("a.log", b"one\n" * 10)
+    follower.step()
+    follower.save()
+    follower.crash()
+    rotate(follower, "a.log")
+    follower.write("a.log", b"new\n")
+    follower.restart()
+    looks = []
+    find_in_folder = rotation._find_in_folder
+
+    def miss_once(folder: str, file_id: tuple[int, int]) -> str | None:
+        looks.append(folder)
+        return None if len(looks) < 3 else find_in_folder(folder, file_id)
+
+    monkeypatch.setattr(rotation, "_find_in_folder", miss_once)
+    for _ in range(3):
+        follower.step()
+    assert {0: b"one\n" * 10, 1: b"new\n"} == follower.centre.contents()
+    assert [] == follower.centre.gaps
+    assert len(looks) >= 3
