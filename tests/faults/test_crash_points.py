@@ -208,6 +208,7 @@ def test_a_kill_at_any_step_loses_repeats_and_alters_nothing(
     assert done >= 0.9 * len(kills)
 
 
+@pytest.mark.everything
 @pytest.mark.timeout(900)
 def test_a_kill_while_it_recovers_from_a_kill_loses_nothing(
     capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]

@@ -94,7 +94,9 @@ def runs(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.everything) for part in range(1, PARTS))]
+)
 def test_no_plan_of_writes_rotations_kills_and_faults_loses_a_line(part: int, runs: Runs) -> None:
     """Whatever is done to files, shipper and centre: lost, repeated and altered are 0/0/0."""
 

@@ -173,6 +173,7 @@ class Sender:
 
 
 @pytest.mark.slow
+@pytest.mark.everything
 @pytest.mark.timeout(600)
 def test_a_shipper_with_a_damaged_spool_ships_what_it_acknowledged(
     capsys: pytest.CaptureFixture[str], short_path: Path

@@ -232,6 +232,7 @@ def open_machines(count: int) -> Iterator[queue.SimpleQueue[DamagedMachine]]:
 
 
 @pytest.mark.slow
+@pytest.mark.everything
 @pytest.mark.timeout(900)
 def test_a_shipper_on_damaged_state_loses_nothing_and_repeats_only_what_it_declares(
     capsys: pytest.CaptureFixture[str],
