@@ -168,7 +168,7 @@ class Agent:
         self._is_run_written = False
         self._is_born = False
         self._fresh_rows: set[SourceRow] = set()
-        """The rows that this run made: nobody can have sent them before."""
+        """The rows that this run made and has not heard of: nobody can have sent them before."""
         self._checkpoint_at = self._write_run_at = 0.0
         """When each is due."""
         self._tell_state_error_at = 0.0
@@ -348,6 +348,7 @@ class Agent:
             self._check_own([entries[number] for number in taken])
             for entry in entries:
                 if isinstance(entry, SourceRow):
+                    self._fresh_rows.discard(entry)
                     self._inputs.note_published(entry)
                 elif isinstance(entry, GapVital) and entry.source is not None:
                     self._inputs.note_gap_published(entry.source)

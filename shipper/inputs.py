@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -50,14 +49,6 @@ _SERVER_STOP_SECONDS: Final = 5.0
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9.-]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolUse:
-    """What spools occupy."""
-
-    used_bytes: int
-    limit_bytes: int
-
-
 class Inputs:
     """All inputs of one configuration. One thread's; servers have their own."""
 
@@ -70,7 +61,8 @@ class Inputs:
         self._ports = ports
         self._wakeup = wakeup
         self._clock: Clock = ports.clock
-        self._budget = SpoolBudget(config.limits.spool_mib << 20)
+        self.spool_budget = SpoolBudget(config.limits.spool_mib << 20)
+        """What spools occupy, and may."""
         self._spools: list[Spool] = []
         watches = [_watch_files(config, tail) for tail in config.tails]
         self.forwards = self._make_forwards(config, self._tell, watches)
@@ -137,7 +129,7 @@ class Inputs:
 
     def _open_spool(self, config: Config, name: str, *, keeps_torn: bool = False) -> Spool:
         folder = config.state_directory / "spool" / _NOT_IN_A_NAME.sub("_", name)
-        spool = Spool(folder, budget=self._budget, keeps_torn=keeps_torn)
+        spool = Spool(folder, budget=self.spool_budget, keeps_torn=keeps_torn)
         self._spools.append(spool)
         return spool
 
@@ -157,9 +149,9 @@ class Inputs:
                 found[f"forward:{server.address}"] = server.error
         if self._stdin is not None and self._stdin.error:
             found["stdin"] = self._stdin.error
-        if self._journal is not None and self._journal.error:
-            found["journald"] = self._journal.error
         if self._journal is not None:
+            if self._journal.error:
+                found["journald"] = self._journal.error
             found.update(self._journal.damaged)
         return found
 
@@ -170,17 +162,15 @@ class Inputs:
         if self._is_put_off:
             why = "the state folder could not take them; the next start follows them"
             found["new files"] = why
+        for source in self._tail.sources:
+            if source.error and not source.ended:
+                found[source.name or source.path] = source.error
         for server in self.forwards:
             if server.unkept_events:
                 found[f"forward:{server.address}"] = (
                     f"{server.unkept_events} events could not be kept: {server.error}"
                 )
         return found
-
-    @property
-    def spool_use(self) -> SpoolUse:
-        """What spools occupy, and may."""
-        return SpoolUse(used_bytes=self._budget.used_bytes, limit_bytes=self._budget.limit_bytes)
 
     @property
     def held_bytes(self) -> int:

@@ -228,7 +228,7 @@ class Reporter:
         self._ports.vitals.put(self._ports.writer.heartbeat(self._now(), counters, sources))
 
     def _usage(self) -> Usage:
-        spool = self._ports.inputs.spool_use
+        spool = self._ports.inputs.spool_budget
         return Usage(
             in_flight_bytes=self._ports.logs.in_flight_bytes,
             in_flight_limit_bytes=self._ports.logs.in_flight_limit_bytes,

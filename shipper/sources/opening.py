@@ -18,8 +18,8 @@ from shipper.sources.ports import SourcePorts
 from shipper.sources.registry import Registry
 from shipper.sources.rotation import FileId, Found, list_rotated, rotated_from
 from shipper.sources.rows import build_first_row
-from shipper.sources.source import Source, open_file
-from shipper.sources.successors import is_copy
+from shipper.sources.source import Source
+from shipper.sources.successors import is_copy, open_file
 from shipper.sources.watch import Watch
 from shipper.sources.watching import Watching
 from shipper.wire.state import FINGERPRINT_BYTES

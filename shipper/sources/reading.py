@@ -67,13 +67,7 @@ class Reading:
             before = source.read_before(EDGE_BYTES)
             kept = transform.apply(records.split(), start, now, before)
             drops = kept.drops
-            records = Records(
-                data=b"".join(kept.records),
-                start=start,
-                lengths=list(map(len, kept.records)),
-                offsets=kept.offsets,
-                masked=kept.masked,
-            )
+            records = Records.of(kept.records, start, offsets=kept.offsets, masked=kept.masked)
         builder = source.builder(row, self._ports.make_builder)
         drop_vitals = [self._ports.make_drop(row, drop) for drop in drops]
         start, end, tail = source.take(framed)  # last: what fails above is read again

@@ -12,12 +12,12 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from shipper.ports import CHUNK_BYTES, LONG_CHUNK_BYTES
 from shipper.sources.followed import Followed
 from shipper.sources.rotation import FileId
-from shipper.sources.successors import Known
+from shipper.sources.successors import Known, open_file
 from shipper.sources.watch import Watch
 from shipper.wire.framing import Framed, frame_chunk
 from shipper.wire.state import (
@@ -29,8 +29,6 @@ from shipper.wire.state import (
     tail_digest,
 )
 from shipper.wire.transforms import Transform
-
-_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class ReplacedError(Exception):
@@ -322,8 +320,3 @@ class Source(Followed):
             if self._earlier_tail and tail_digest(found) != self._earlier_tail:
                 raise ReplacedError("the bytes before the offset have changed")
             self._tail = self.acks.tail = found
-
-
-def open_file(path: str) -> int:
-    """A descriptor to read `path` by, never waiting for a pipe's other end."""
-    return os.open(path, _OPEN_FLAGS)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
@@ -19,7 +18,7 @@ from shipper.durable import write_all
 from shipper.sources.rotation import Found, list_rotated
 from shipper.wire.state import TAIL_BYTES, fingerprint, tail_digest
 
-_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _PIECE_BYTES: Final = 256 << 10
 _START_BYTES: Final = 64 << 10
 
@@ -35,18 +34,20 @@ class Known:
     """`tail_digest` of the bytes before `offset`; empty: not known."""
 
 
+def open_file(path: str) -> int:
+    """A descriptor to read `path` by, never waiting for a pipe's other end."""
+    return os.open(path, _OPEN_FLAGS)
+
+
 def holds(file: int, known: Known) -> bool:
     """Whether an open file has the source's bytes, as far as that can be told; OSError: no."""
-    head = os.pread(file, known.fingerprint_bytes, 0)
     back = min(TAIL_BYTES, known.offset)
-    tail = os.pread(file, back, known.offset - back)
-    return _is_same(head, tail, known)
+    return has_start(file, known) and _is_tail(os.pread(file, back, known.offset - back), known)
 
 
 def has_start(file: int, known: Known) -> bool:
     """Whether an open file begins as the source's did; OSError: no."""
-    head = os.pread(file, known.fingerprint_bytes, 0)
-    return len(head) == known.fingerprint_bytes and fingerprint(head) == known.fingerprint
+    return _is_head(os.pread(file, known.fingerprint_bytes, 0), known)
 
 
 def is_copy(copy: int, original: int | None, known: Known) -> bool:
@@ -57,10 +58,8 @@ def is_copy(copy: int, original: int | None, known: Known) -> bool:
     size = os.fstat(copy).st_size
     if original is not None and holds(original, known):  # not truncated
         return _is_prefix(copy, original, size)
-    if size >= known.offset:
-        return holds(copy, known)
     # many files begin alike: only beside a truncated one is that enough
-    return original is not None and has_start(copy, known)
+    return _is_copy_of_lost(copy, known) if original is not None else holds(copy, known)
 
 
 def find_copies(path: str, known: Known) -> list[Found]:
@@ -69,38 +68,38 @@ def find_copies(path: str, known: Known) -> list[Found]:
     One that is smaller than the offset was made before the last bytes were read: it has nothing
     to read on in, but is the source's all the same.
     """
+
+    def is_mine(file: int) -> bool:
+        return _is_copy_of_lost(file, known)
+
     rotated = list_rotated(os.path.dirname(path)).get(path, ())  # noqa: PTH120
-    copies = [found for found in rotated if _is_copy_at(found.path, known)]
+    copies = [found for found in rotated if _ask(found.path, is_mine)]
     return sorted(copies, key=lambda copy: copy.stat.st_size, reverse=True)
 
 
 def holds_at(path: str, known: Known) -> bool:
     """Whether the file there has the source's bytes."""
+    return _ask(path, lambda file: holds(file, known))
+
+
+def _ask(path: str, question: Callable[[int], bool]) -> bool:
+    """What an open file answers; False: it can't be read."""
     try:
-        file = os.open(path, _OPEN_FLAGS)
+        file = open_file(path)
     except OSError:
         return False
     try:
-        return holds(file, known)
+        return question(file)
     except OSError:
         return False
     finally:
         os.close(file)
 
 
-def _is_copy_at(path: str, known: Known) -> bool:
-    """The same, where the source's file is known to be truncated or replaced."""
-    try:
-        file = os.open(path, _OPEN_FLAGS)
-    except OSError:
-        return False
-    try:
-        is_whole = os.fstat(file).st_size >= known.offset
-        return holds(file, known) if is_whole else has_start(file, known)
-    except OSError:
-        return False
-    finally:
-        os.close(file)
+def _is_copy_of_lost(copy: int, known: Known) -> bool:
+    """Whether it is one of a file that is known to be truncated or replaced."""
+    is_whole = os.fstat(copy).st_size >= known.offset
+    return holds(copy, known) if is_whole else has_start(copy, known)
 
 
 def _is_prefix(copy: int, original: int, size: int) -> bool:
@@ -129,12 +128,13 @@ def unpack(path: str, known: Known, folder: str) -> int | None:
     return None
 
 
-def _is_same(head: bytes, tail: bytes, known: Known) -> bool:
-    if len(head) < known.fingerprint_bytes or fingerprint(head) != known.fingerprint:
-        return False
-    if len(tail) < min(TAIL_BYTES, known.offset):
-        return False
-    return not known.tail or tail_digest(tail) == known.tail
+def _is_head(head: bytes, known: Known) -> bool:
+    return len(head) == known.fingerprint_bytes and fingerprint(head) == known.fingerprint
+
+
+def _is_tail(tail: bytes, known: Known) -> bool:
+    is_whole = len(tail) == min(TAIL_BYTES, known.offset)
+    return is_whole and (not known.tail or tail_digest(tail) == known.tail)
 
 
 def _find_compressed(path: str) -> Iterator[str]:
@@ -165,13 +165,11 @@ def _unpack_one(compressed: str, known: Known, folder: str) -> int | None:
 
     try:
         with _open_packed(compressed) as packed:
-            head = packed.read(max(known.fingerprint_bytes, TAIL_BYTES))
-            if fingerprint(head[: known.fingerprint_bytes]) != known.fingerprint:
+            if not _is_head(packed.read(known.fingerprint_bytes), known):
                 return None
             start = known.offset - min(TAIL_BYTES, known.offset)
             packed.seek(start)
-            tail = packed.read(known.offset - start)
-            if not _is_same(head[: known.fingerprint_bytes], tail, known):
+            if not _is_tail(packed.read(known.offset - start), known):
                 return None
             packed.seek(start)
             return _spill(packed, start, folder)
@@ -184,6 +182,8 @@ def _unpack_one(compressed: str, known: Known, folder: str) -> int | None:
 
 
 def _spill(packed: BinaryIO, start: int, folder: str) -> int:
+    import tempfile  # with what it loads it is a twentieth of the shipper's start
+
     file, path = tempfile.mkstemp(dir=folder, prefix="unpacked-")
     try:
         os.unlink(path)  # noqa: PTH108 - it lives as long as its descriptor

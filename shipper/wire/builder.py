@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import struct
+import threading
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -31,7 +32,6 @@ BYTES_AS_TEXT: Final = "latin-1"
 _NO_CONTROLS: Final = bytes((0x0A, *range(0x20, 0x100)))
 """All bytes but those that JSON wants escaped; a newline ends a record and is not in a message."""
 _SHORT_ESCAPES: Final = {0x08: b"\\b", 0x09: b"\\t", 0x0C: b"\\f", 0x0D: b"\\r"}
-_BRACE: Final = ord("{")
 _SMALL_NUMBERS: Final = tuple(map(str, range(1024)))
 
 _ITEM_FRAME_BYTES: Final = 200
@@ -56,7 +56,7 @@ def split_items(body: bytes) -> list[bytes]:
 
 
 class RecordBuilder:
-    """Builds the items of one source row. Threads may share it, one at a time."""
+    """Builds the items of one source row. Threads may share it: it lets in one at a time."""
 
     def __init__(
         self,
@@ -87,11 +87,17 @@ class RecordBuilder:
         self._tail_of_words: dict[str, str] = {}
         """The tails of lines by what their words begin with, where that decides."""
         self._times = TimeColumns()
+        self._turn = threading.Lock()
+        """Two senders may have chunks of one file, and one keeps what the next one looks up."""
         self.item_bytes = len(self._head) + len(rest) + _ITEM_FRAME_BYTES
         """About how much larger than its record an item is."""
 
     def build(self, records: Records, read_at_nanos: int) -> Built:
         """One item per record."""
+        with self._turn:
+            return self._build(records, read_at_nanos)
+
+    def _build(self, records: Records, read_at_nanos: int) -> Built:
         lines = records.split()
         if not lines:
             return Built(b"", 0)
@@ -101,7 +107,9 @@ class RecordBuilder:
             if texts is not None:
                 places = records.places(lines)
                 times = self._times.find(lines, texts, read_at_nanos, read_at)
-                return self._build_columns(lines, texts, places, times, read_at)
+                objects = records.data.startswith(b"{") or b"\n{" in records.data
+                extras = [_structured(line) for line in lines] if objects else ()
+                return self._build_columns(lines, texts, places, times, read_at, extras)
         return self._build_each(records, lines, read_at_nanos, read_at)
 
     def build_plain(
@@ -132,6 +140,7 @@ class RecordBuilder:
         places: Sequence[int],
         times: TimeColumn,
         read_at: str,
+        extras: Sequence[str],
     ) -> Built:
         count = len(lines)
         offsets = _number_column(places)
@@ -154,8 +163,8 @@ class RecordBuilder:
             lengths,
             self._tail_column(lines, texts, times),
         ]
-        if any([line[0] == _BRACE for line in lines]):  # noqa: C419 - a list is faster
-            columns.insert(-1, [_structured(line) for line in lines])
+        if extras:
+            columns.insert(-1, extras)
         pieces = [""] * (len(columns) * count)
         for number, column in enumerate(columns):
             pieces[number :: len(columns)] = column
@@ -282,7 +291,7 @@ def _number_column(numbers: Sequence[int]) -> list[str]:
 
 def _structured(line: bytes) -> str:
     """What a JSON object gives beside its message; empty: the line is none."""
-    member = fields_member(line) if line[0] == _BRACE else b""
+    member = fields_member(line)
     return "," + member[:-1].decode(BYTES_AS_TEXT) if member else ""
 
 

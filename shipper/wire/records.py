@@ -28,9 +28,22 @@ class Records:
     """By number: (start, length) of what was overwritten in a record."""
 
     @classmethod
-    def of(cls, records: Sequence[bytes], start: int) -> Records:
-        """Records that follow each other from `start` on."""
-        return cls(data=b"".join(records), start=start, lengths=list(map(len, records)))
+    def of(
+        cls,
+        records: Sequence[bytes],
+        start: int,
+        *,
+        offsets: Sequence[int] | None = None,
+        masked: Mapping[int, Sequence[tuple[int, int]]] | None = None,
+    ) -> Records:
+        """Records that were looked at one by one."""
+        return cls(
+            data=b"".join(records),
+            start=start,
+            lengths=list(map(len, records)),
+            offsets=offsets,
+            masked=masked or {},
+        )
 
     def split(self) -> list[bytes]:
         """Each record."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,8 @@ import pytest
 from shipper.agent import Agent
 from shipper.config import Config, OutputConfig, TailConfig
 from shipper.errors import StateError
+from shipper.goodbye import NOT_DRAINED
+from shipper.wire.framing import Framed, Framer, frame_chunk
 from shipper.wire.record import Identity
 from tests.faults.accounts import take_account
 from tests.faults.bulk_server import BulkServer, Faults, wait_until
@@ -227,3 +229,32 @@ def test_its_own_state_is_never_shipped(tmp_path: Path, server: BulkServer) -> N
     assert [str(tmp_path / "a.log")] == [
         vital["log.file.path"] for vital in server.oracle.vitals("source")
     ]
+
+
+@pytest.mark.parametrize("failure", [IndexError("beyond the end"), OSError(5, "I/O error")])
+def test_a_file_that_can_not_be_read_to_its_end_is_named_at_the_end(
+    tmp_path: Path,
+    server: BulkServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failure: Exception,
+) -> None:
+    """A bad sector, or a bug: the others are stored, and nobody claims that all is."""
+
+    def fail_on_a(
+        chunk: bytes, offset: int, cuts: Sequence[int], framer: Framer | None
+    ) -> Framed | None:
+        if chunk.startswith(b"a"):
+            raise failure
+        return frame_chunk(chunk, offset, cuts, framer)
+
+    monkeypatch.setattr("shipper.sources.source.frame_chunk", fail_on_a)
+    (tmp_path / "a.log").write_bytes(b"a line\n")
+    (tmp_path / "b.log").write_bytes(b"other line\n")
+    with RunningAgent(tmp_path, server.url) as running:
+        wait_until(lambda: bool(server.oracle.logs()))
+        assert NOT_DRAINED == running.stop()
+    assert ["other line"] == [fields["message"] for _, _, fields in server.oracle.logs()]
+    words = capsys.readouterr().err
+    assert f"not read: {tmp_path / 'a.log'}" in words
+    assert "everything that was written is stored" not in words

@@ -206,3 +206,12 @@ class Follower:
         with path.open("ab") as file:
             file.write(data)
         return path
+
+
+def rotate(follower: Follower, name: str, *, keep: int = 9) -> None:
+    """A chain: name.1 → name.2, name → name.1."""
+    for number in range(keep, 0, -1):
+        older = follower.logs / f"{name}.{number}"
+        if older.exists():
+            older.rename(follower.logs / f"{name}.{number + 1}")
+    (follower.logs / name).rename(follower.logs / f"{name}.1")

@@ -77,7 +77,7 @@ class PrivateJournald:
         )
         assert self._holder.stdout is not None
         assert b"mounted\n" == self._holder.stdout.readline()
-        self._run = Path(f"/proc/{self._holder.pid}/root/run")
+        self._run = Path("/proc", str(self._holder.pid), "root", "run")
         self.start()
 
     def start(self) -> None:

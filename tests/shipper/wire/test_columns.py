@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from shipper.wire.builder import RecordBuilder, split_items
 from shipper.wire.record import Identity
 from shipper.wire.records import Records, split_lines
+from shipper.wire.shapes import Shaped
 from shipper.wire.times import parse_time
 
 READ_AT = parse_time("2026-01-03T14:05:12.123456789Z")
@@ -101,3 +104,30 @@ def test_columns_and_single_lines_give_the_same_documents(
             offset += len(line)
         assert expected == split_items(built.body)
         assert count == built.item_count
+
+
+def test_two_senders_never_build_with_one_builder_at_once() -> None:
+    """They may have chunks of one file; what was seen in one is kept for the next."""
+    inside, met = 0, []
+
+    def shape(record: bytes) -> Shaped | None:
+        nonlocal inside
+        inside += 1
+        met.append(inside)
+        time.sleep(0.002)  # lets the other thread in, if it may come in
+        inside -= 1
+        return None
+
+    builder = RecordBuilder(
+        identity=Identity(instance_id="i-1"),
+        stream="0123456789abcdef0123",
+        source=7,
+        path="/var/log/a.log",
+        index="afterimage-logs-2026.01.03",
+        shape=shape,
+    )
+    records = Records(data=b"x\n" * 10, start=0)
+    with ThreadPoolExecutor(2) as senders:
+        built = list(senders.map(lambda _: builder.build(records, READ_AT), range(2)))
+    assert built[0] == built[1]
+    assert [1] * 20 == met
