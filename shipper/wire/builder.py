@@ -19,7 +19,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from shipper.wire.levels import LEVEL_OF_TOKEN, LEVELS, find_level
+from shipper.wire.level_columns import LevelColumns
+from shipper.wire.levels import LEVELS, find_level
+from shipper.wire.line_kinds import sort_by_kind
+from shipper.wire.object_forms import ObjectForms
 from shipper.wire.record import Identity, to_json
 from shipper.wire.records import Records
 from shipper.wire.shapes import Shape, Shaped
@@ -32,13 +35,13 @@ BYTES_AS_TEXT: Final = "latin-1"
 _NO_CONTROLS: Final = bytes((0x0A, *range(0x20, 0x100)))
 """All bytes but those that JSON wants escaped; a newline ends a record and is not in a message."""
 _SHORT_ESCAPES: Final = {0x08: b"\\b", 0x09: b"\\t", 0x0C: b"\\f", 0x0D: b"\\r"}
-_SMALL_NUMBERS: Final = tuple(map(str, range(1024)))
+_ID_LENGTH: Final = "-{}-"
+_LENGTH: Final = ',"log.length":{}'
+_SMALL_ID_LENGTHS: Final = tuple(map(_ID_LENGTH.format, range(1024)))
+_SMALL_LENGTHS: Final = tuple(map(_LENGTH.format, range(1024)))
 
 _ITEM_FRAME_BYTES: Final = 200
 """Names, times and numbers of an item, beside what all items of a builder share."""
-_LEVEL_CHARACTERS: Final = 6
-"""Of a line's words behind its time: most levels and the space behind them."""
-_LEVEL_CACHE_LIMIT: Final = 2048
 
 
 class Built(NamedTuple):
@@ -53,6 +56,16 @@ def split_items(body: bytes) -> list[bytes]:
     """Each item of a body."""
     lines = body.splitlines(keepends=True)  # JSON has no other line end
     return [b"%b%b" % pair for pair in zip(lines[::2], lines[1::2], strict=True)]
+
+
+class _Parts(NamedTuple):
+    """Columns of what lines say of themselves."""
+
+    times: TimeColumn
+    joints: Sequence[str]
+    """What stands between items: the end of one, with its level, and the next one's begin."""
+    extras: Sequence[str]
+    """What objects give beside their message; empty: none is one."""
 
 
 class RecordBuilder:
@@ -84,8 +97,10 @@ class RecordBuilder:
             level: f',"log.level":"{level}",{rest}\n' if level else f",{rest}\n"
             for level in ("", *LEVELS)
         }
-        self._tail_of_words: dict[str, str] = {}
-        """The tails of lines by what their words begin with, where that decides."""
+        self._levels = LevelColumns(
+            {level: f"{tail}{self._head}" for level, tail in self._tails.items()}
+        )
+        self._forms = ObjectForms()
         self._times = TimeColumns()
         self._turn = threading.Lock()
         """Two senders may have chunks of one file, and one keeps what the next one looks up."""
@@ -105,11 +120,8 @@ class RecordBuilder:
         if self._shape is None and records.lengths is None and not records.masked:
             texts = escape_lines(records.data)
             if texts is not None:
-                places = records.places(lines)
-                times = self._times.find(lines, texts, read_at_nanos, read_at)
-                objects = records.data.startswith(b"{") or b"\n{" in records.data
-                extras = [_structured(line) for line in lines] if objects else ()
-                return self._build_columns(lines, texts, places, times, read_at, extras)
+                parts = self._find_parts(lines, texts, records.data, read_at_nanos, read_at)
+                return self._build_columns(lines, texts, records.places(lines), parts, read_at)
         return self._build_each(records, lines, read_at_nanos, read_at)
 
     def build_plain(
@@ -138,65 +150,78 @@ class RecordBuilder:
         lines: Sequence[bytes],
         texts: Sequence[str],
         places: Sequence[int],
-        times: TimeColumn,
+        parts: _Parts,
         read_at: str,
-        extras: Sequence[str],
     ) -> Built:
         count = len(lines)
         offsets = _number_column(places)
-        lengths = _length_column(lines)
+        lengths = list(map(len, lines))
         crcs = struct.pack(f">{count}I", *map(zlib.crc32, lines)).hex(",", 4).split(",")
         columns: list[Sequence[str]] = [
-            [self._head] * count,
             offsets,
-            ["-"] * count,
-            lengths,
-            ["-"] * count,
+            _length_column(lengths, _SMALL_ID_LENGTHS, _ID_LENGTH),
             crcs,
-            [f'"}}}}\n{{"@timestamp":"{times.before}'] * count,
-            times.texts,
-            [f'{times.after}","event.created":"{read_at}","message":"'] * count,
+            [f'"}}}}\n{{"@timestamp":"{parts.times.before}'] * count,
+            parts.times.texts,
+            [f'{parts.times.after}","event.created":"{read_at}","message":"'] * count,
             texts,
             ['","log.offset":'] * count,
             offsets,
-            [',"log.length":'] * count,
-            lengths,
-            self._tail_column(lines, texts, times),
+            _length_column(lengths, _SMALL_LENGTHS, _LENGTH),
+            parts.joints,
         ]
-        if extras:
-            columns.insert(-1, extras)
+        if parts.extras:
+            columns.insert(-1, parts.extras)
         pieces = [""] * (len(columns) * count)
         for number, column in enumerate(columns):
             pieces[number :: len(columns)] = column
+        pieces[0] = self._head + pieces[0]
+        pieces[-1] = pieces[-1].removesuffix(self._head)
         return Built("".join(pieces).encode(BYTES_AS_TEXT), count)
 
-    def _tail_column(
-        self, lines: Sequence[bytes], texts: Sequence[str], times: TimeColumn
-    ) -> list[str]:
-        """What closes each item: its level, and what all items share."""
-        tails, words_at = self._tails, times.words_at
-        if not words_at:
-            return [tails[find_level(line)] for line in lines]
-        known = self._tail_of_words
-        end = words_at + _LEVEL_CHARACTERS
-        column = [known.get(text[words_at:end], "") for text in texts]
-        for place in times.others:
-            column[place] = tails[find_level(lines[place])]
-        if "" in column:
-            for place, tail in enumerate(column):
-                if not tail:
-                    column[place] = self._learn_tail(lines[place], texts[place][words_at:end])
-        return column
+    def _find_parts(
+        self,
+        lines: Sequence[bytes],
+        texts: Sequence[str],
+        data: bytes,
+        read_at_nanos: int,
+        read_at: str,
+    ) -> _Parts:
+        """Columns of what lines say of themselves; each kind of line has its own, if there are."""
+        kinds = sort_by_kind(texts)
+        if kinds is None:
+            return self._parts_of_kind(lines, texts, data, read_at_nanos, read_at)
+        times, joints, extras = ([""] * len(lines) for _ in range(3))
+        for places in kinds:
+            some = [lines[place] for place in places]
+            parts = self._parts_of_kind(
+                some, [texts[place] for place in places], b"".join(some), read_at_nanos, read_at
+            )
+            before, found, after, _ = parts.times
+            for place, time, joint in zip(places, found, parts.joints, strict=True):
+                times[place] = f"{before}{time}{after}"
+                joints[place] = joint
+            for place, extra in zip(places, parts.extras, strict=False):
+                extras[place] = extra
+        return _Parts(times=TimeColumn("", times, "", 0), joints=joints, extras=extras)
 
-    def _learn_tail(self, line: bytes, words: str) -> str:
-        token, space, _ = words.partition(" ")
-        level = LEVEL_OF_TOKEN.get(token.encode(BYTES_AS_TEXT), "") if space else ""
-        if not level:
-            return self._tails[find_level(line)]
-        if len(self._tail_of_words) >= _LEVEL_CACHE_LIMIT:
-            self._tail_of_words = {}
-        self._tail_of_words[words] = self._tails[level]
-        return self._tails[level]
+    def _parts_of_kind(
+        self,
+        lines: Sequence[bytes],
+        texts: Sequence[str],
+        data: bytes,
+        read_at_nanos: int,
+        read_at: str,
+    ) -> _Parts:
+        times = self._times.find(lines, texts, read_at_nanos, read_at)
+        if data[:1] == b"{":  # then all lines begin so
+            joints, extras = self._levels.of_objects(lines), self._forms.members(lines, data)
+            return _Parts(times=times, joints=joints, extras=extras)
+        if times.words_at:
+            joints = self._levels.of_words(lines, texts, times.words_at)
+        else:
+            joints = self._levels.of_lines(lines, data)
+        return _Parts(times=times, joints=joints, extras=())
 
     def _build_each(
         self, records: Records, lines: Sequence[bytes], read_at_nanos: int, read_at: str
@@ -278,11 +303,10 @@ def _escape(data: bytes) -> str:
     return data.decode(BYTES_AS_TEXT)
 
 
-def _length_column(lines: Sequence[bytes]) -> list[str]:
-    lengths = list(map(len, lines))
-    if max(lengths) < len(_SMALL_NUMBERS):
-        return list(map(_SMALL_NUMBERS.__getitem__, lengths))
-    return _number_column(lengths)
+def _length_column(lengths: Sequence[int], small: Sequence[str], form: str) -> list[str]:
+    if max(lengths) < len(small):
+        return list(map(small.__getitem__, lengths))
+    return list(map(form.format, lengths))
 
 
 def _number_column(numbers: Sequence[int]) -> list[str]:

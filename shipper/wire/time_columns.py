@@ -25,7 +25,6 @@ _PLAIN: Final = re.compile(
     re.ASCII,
 )
 _ZONES: Final = b"ZzU+-"
-_MARK_AT: Final = 10
 _COLON_AT: Final = 13
 _SECOND_AT: Final = 19
 # Times of whole seconds at a line's start, and the character behind them: these bytes decide.
@@ -53,8 +52,6 @@ class TimeColumn(NamedTuple):
     after: str
     words_at: int
     """Where lines go on behind their time and a space; 0: not known."""
-    others: Sequence[int] = ()
-    """Places of lines that `words_at` says nothing of."""
 
 
 class TimeColumns:
@@ -83,7 +80,7 @@ class TimeColumns:
                 seconds = self._seconds_at_start(lines, texts, match.end(), read_at)
                 return TimeColumn("", seconds, "", 0)
             if first[:1] == "{":
-                return TimeColumn("", self._json(lines, read_at), "", 0)
+                return self._json(lines, read_at)
             if "[" in first[:_FAR]:
                 return TimeColumn("", self._bracketed(lines, texts, read_at), "", 0)
         return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
@@ -105,30 +102,12 @@ class TimeColumns:
     def _plain(
         self, first: re.Match[str], lines: Sequence[bytes], texts: Sequence[str], read_at: str
     ) -> TimeColumn:
-        """The column of lines most of which may have the first one's form."""
+        """The column of lines that may all have the first one's form."""
         if self._times.day_text(first[1].encode()) != first[1].encode():
             return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
-        if _have_form(texts, first):
-            return self._of_form(first, texts)
-        mark = first[0][_MARK_AT]
-        alike = [
-            place
-            for place, text in enumerate(texts)
-            if text[_MARK_AT : _MARK_AT + 1] == mark and text[_COLON_AT : _COLON_AT + 1] == ":"
-        ]
-        some = [texts[place] for place in alike]
-        if len(some) < _FEW or not _have_form(some, first):
+        if not _have_form(texts, first):
             return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
-        column = self._of_form(first, some)
-        times = [""] * len(texts)
-        others = []
-        for place, text in zip(alike, column.texts, strict=True):
-            times[place] = f"{column.before}{text}{column.after}"
-        for place, time in enumerate(times):
-            if not time:
-                others.append(place)
-                times[place] = self.find_one(lines[place]) or read_at
-        return TimeColumn("", times, "", column.words_at, others)
+        return self._of_form(first, texts)
 
     @staticmethod
     def _of_form(first: re.Match[str], texts: Sequence[str]) -> TimeColumn:
@@ -142,50 +121,56 @@ class TimeColumns:
         words_at = first.end() - 1 if end == " " else 0
         return TimeColumn(f"{day}T", clocks, after, words_at)
 
-    def _json(self, lines: Sequence[bytes], read_at: str) -> list[str]:
+    def _json(self, lines: Sequence[bytes], read_at: str) -> TimeColumn:
         """Times of JSON objects: those of one program have them at one place, behind one start."""
         at = find_json_value(lines[0])
         start = lines[0][:at]
-        if at < 0 or b"".join([line[:at] for line in lines]) != start * len(lines):
-            return self._one_by_one(lines, read_at)
-        others = JSON_KEYS[: next(n for n, key in enumerate(JSON_KEYS) if key in start)]
-        if any(key in line for key in others for line in lines):  # they count before this one
-            return self._one_by_one(lines, read_at)
-        values = b"\n".join([line[at : at + _VALUE_BYTES] for line in lines])
-        texts = values.decode("latin-1").split("\n")
-        first = _PLAIN.match(texts[0])
-        if first is None or len(texts) != len(lines):
-            return self._one_by_one(lines, read_at)
-        column = self._plain(first, lines, texts, read_at)
-        return [f"{column.before}{text}{column.after}" for text in column.texts]
+        if at >= 0 and b"".join([line[:at] for line in lines]) == start * len(lines):
+            first_keys = JSON_KEYS[: next(n for n, key in enumerate(JSON_KEYS) if key in start)]
+            data = b"".join(lines) if first_keys else b""
+            values = b"\n".join([line[at : at + _VALUE_BYTES] for line in lines])
+            texts = values.decode("latin-1").split("\n")
+            first = _PLAIN.match(texts[0])
+            if (
+                first is not None
+                and len(texts) == len(lines)
+                and not any(key in data for key in first_keys)  # they count before this one
+            ):
+                return self._plain(first, lines, texts, read_at)._replace(words_at=0)
+        return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
 
     def _seconds_at_start(
         self, lines: Sequence[bytes], texts: Sequence[str], width: int, read_at: str
     ) -> list[str]:
         """Times of whole seconds that lines begin with, most of them seen before."""
         known = self._seconds
-        column = [known.get(text[:width], "") for text in texts]
+        starts = [text[:width] for text in texts]
+        column = [known.get(start, "") for start in starts]
         if "" in column:
-            for place, found in enumerate(column):
-                if not found:
-                    start = texts[place][:width]
-                    time = self.find_one(lines[place])
-                    if time and _SECOND.fullmatch(start) is not None:
-                        known[start] = time
-                    column[place] = time or read_at
+            for place, start in enumerate(starts):
+                if not column[place]:  # the first line of a second teaches the others
+                    column[place] = known.get(start) or self._learn_second(lines[place], start)
+            column = [time or read_at for time in column]
         return column
+
+    def _learn_second(self, line: bytes, start: str) -> str:
+        time = self.find_one(line)
+        if time and _SECOND.fullmatch(start) is not None:
+            self._seconds[start] = time
+        return time
 
     def _bracketed(self, lines: Sequence[bytes], texts: Sequence[str], read_at: str) -> list[str]:
         """Times of whole seconds in access logs, most of them seen before."""
         known = self._seconds
-        column = [
-            known.get(text[:_KIND] + text[(at := text.find("[", 0, _FAR)) : at + _SIZE], "")
-            for text in texts
-        ]
+        keys = [text[:_KIND] + text[(at := text.find("[", 0, _FAR)) : at + _SIZE] for text in texts]
+        column = [known.get(key, "") for key in keys]
         if "" in column:
-            for place, found in enumerate(column):
-                if not found:
-                    column[place] = self._learn_bracket(lines[place], texts[place]) or read_at
+            for place, key in enumerate(keys):
+                if not column[place]:  # as above
+                    column[place] = known.get(key) or self._learn_bracket(
+                        lines[place], texts[place]
+                    )
+            column = [time or read_at for time in column]
         return column
 
     def _learn_bracket(self, line: bytes, text: str) -> str:
@@ -229,5 +214,7 @@ def _have_hours(starts: bytes, width: int) -> bool:
     tens = starts[_CLOCK_AT::width]
     if not tens.strip(b"01"):
         return True
+    if tens.strip(b"012"):
+        return False
     hours = set(zip(tens, starts[_CLOCK_AT + 1 :: width], strict=True))
     return all(bytes(hour) <= b"23" for hour in hours)

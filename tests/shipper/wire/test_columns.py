@@ -29,11 +29,12 @@ FORMS = (
     "Sat Jan  3 {h:02d}:{m:02d}:{s:02d} 2026 {words}",
     '10.0.3.{m} - - [03/Jan/2026:{h:02d}:{m:02d}:{s:02d} +0000] "GET /{words}" 200',
     '{{"time":"2026-01-03T{h:02d}:{m:02d}:{s:02d}Z","level":"{level}","msg":"{words}"}}',
+    '{{"time":"2026-01-03T{h:02d}:{m:02d}:{s:02d}Z","n":{ms},"user":{{"id":-{m}.5,"ok":true}}}}',
     "{words}",
 )
 SPOILS = (
     b"", b"x", b" ", b"9", b"-", b"\\", b'"', b"[", b"{", b"Z", b"U", b"\t", b"\xc3\xa9", b"\r",
-    b"[03/Jan/2026:14:05:11 +0000]", b"INFO ", b" +0100",
+    b"[03/Jan/2026:14:05:11 +0000]", b"INFO ", b" +0100", b"null", b"0", b',"n":1', b"\\u00e9",
 )  # fmt: skip
 WORDS = (
     "priced",
