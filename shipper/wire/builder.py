@@ -54,8 +54,8 @@ class Built(NamedTuple):
 
 def split_items(body: bytes) -> list[bytes]:
     """Each item of a body."""
-    lines = body.splitlines(keepends=True)  # JSON has no other line end
-    return [b"%b%b" % pair for pair in zip(lines[::2], lines[1::2], strict=True)]
+    lines = body.split(b"\n")[:-1]  # a carriage return may stand between values of `fields`
+    return [b"%b\n%b\n" % pair for pair in zip(lines[::2], lines[1::2], strict=True)]
 
 
 class _Parts(NamedTuple):

@@ -107,6 +107,15 @@ def test_columns_and_single_lines_give_the_same_documents(
         assert count == built.item_count
 
 
+def test_a_carriage_return_between_values_ends_no_item() -> None:
+    """JSON allows it as white space, and `fields` is the line's text as it stands."""
+    line = b'{"a":1,\r"b":2}\n'
+    built = make_builder().build(Records(data=line * 2, start=0), READ_AT)
+    items = split_items(built.body)
+    assert 2 == len(items)
+    assert all(b'"fields":{"a":1,\r"b":2}' in item for item in items)
+
+
 def test_two_senders_never_build_with_one_builder_at_once() -> None:
     """They may have chunks of one file; what was seen in one is kept for the next."""
     inside, met = 0, []
