@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,12 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what needs a program that is not there; nobody can install it for them."""
     program = _NEED_PROGRAMS.get(collection_path.name)
     return True if program and shutil.which(program) is None else None
+
+
+def pytest_configure() -> None:
+    """A shell starts what is in the background with SIGINT ignored, and children inherit it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

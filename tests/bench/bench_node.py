@@ -30,6 +30,8 @@ from tests.bench.peers import NO_FLUENT_BIT, SHIPPER, Peer, fluent_bits
 _QUIET_SECONDS: Final = 45.0
 """A peer that lost lines is done when nothing came for so long; retries may wait for a while."""
 _CLIENT_TIMEOUT_SECONDS: Final = 120
+_ASK_SECONDS: Final = 0.25
+"""Between two questions: each costs the node as much as many documents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +118,14 @@ def deliver(peer: Peer, corpus: Corpus, node: Node, folder: Path, *, reads: bool
 
 def indexed(url: str, lines: int) -> Callable[[], bool]:
     """Whether so many documents were taken, or no more come."""
-    last, changed_at = 0, time.monotonic()
+    last, changed_at, asked_at = 0, time.monotonic(), 0.0
 
     def is_done() -> bool:
-        nonlocal last, changed_at
-        now, count = time.monotonic(), count_indexed(url)
+        nonlocal last, changed_at, asked_at
+        now = time.monotonic()
+        if now - asked_at < _ASK_SECONDS:
+            return False
+        asked_at, count = now, count_indexed(url)
         if count != last:
             last, changed_at = count, now
         return count >= lines or now - changed_at > _QUIET_SECONDS

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Sizes; the defaults take about a quarter of an hour on two cores."""
+    """Sizes; the defaults take about half an hour on two cores."""
 
-    lines: int = 500_000
+    lines: int = 1_000_000
     rounds: int = 3
     seconds: int = 30
     """How long idle and steady loads are watched."""

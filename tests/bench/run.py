@@ -26,7 +26,7 @@ from tests.bench.options import Options
 
 BENCHES: Final = {
     "null-sink": 900,
-    "node": 600,
+    "node": 900,
     "latency": 180,
     "idle": 180,
     "reconnect": 300,

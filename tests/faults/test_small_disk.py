@@ -16,6 +16,8 @@ pytestmark = pytest.mark.slow
 
 _NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 
+_LONG = "held"
+
 
 @pytest.fixture(scope="module")
 def namespace() -> list[str]:
@@ -28,7 +30,13 @@ def namespace() -> list[str]:
     return _NAMESPACE
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(name, marks=[pytest.mark.everything] if name == _LONG else [])
+        for name in SCENARIOS
+    ],
+)
 def test_a_small_disk_costs_no_line(
     short_path: Path, namespace: list[str], scenario: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

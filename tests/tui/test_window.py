@@ -13,6 +13,8 @@ from forensics.tui.window import MAX_PAGES, PAGE_SIZE, Gap, Window
 from shipper.wire.times import format_time, parse_time
 from tests.tui.virtual_store import START, VirtualStore
 
+pytestmark = pytest.mark.slow
+
 LOGS = Query(families=frozenset(("logs", "lifecycle")))
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
+
 from forensics.aws.autoscaling import parse_activity
 from forensics.ports import TargetHealth
 from tests.forensics.moto_account import MotoAccount
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_detached_instance_leaves_its_group_and_a_replacement_comes(moto: MotoAccount) -> None:

@@ -21,6 +21,8 @@ from forensics.errors import (
     UsageError,
 )
 
+pytestmark = pytest.mark.slow
+
 Answer = tuple[int, str]
 Script = Callable[[int, str], Answer]
 """(how many requests came before, body) → (status, body)."""

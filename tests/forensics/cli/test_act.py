@@ -14,6 +14,8 @@ from tests.forensics.cli.conftest import Run
 from tests.forensics.cli.stored import StoreFile
 from tests.forensics.moto_account import ENVIRONMENT, MotoAccount, reset_moto
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def account_run(run: Run, moto: MotoAccount, monkeypatch: pytest.MonkeyPatch) -> Run:

@@ -19,6 +19,8 @@ import pytest
 from tests.forensics.cli.stored import DEAD, EVIL_PATH, HOSTILE
 from tests.forensics.moto_account import ENVIRONMENT, MotoAccount
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_SECONDS = 60
 
 

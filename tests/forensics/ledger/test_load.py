@@ -24,6 +24,8 @@ from forensics.store.sqlite_schema import open_for_writing
 from tests.forensics.ledger.memory_store import MemoryStore, make_stream
 from tests.forensics.moto_account import MotoAccount
 
+pytestmark = pytest.mark.slow
+
 ID = "i-0123456789abcdef0"
 REFUSED = RefusedError("autoscaling failed", why="may not autoscaling:Describe*")
 DOWN = UnreachableError("store down", why="connection refused")
