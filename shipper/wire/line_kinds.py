@@ -25,7 +25,8 @@ def sort_by_kind(texts: Sequence[str]) -> list[list[int]] | None:
     first, count = texts[0], len(texts)
     for where, mark in _KINDS:
         if first[where] == mark:
-            if "".join([text[where] for text in texts]) == mark * count:
+            alike = "".join([text[where] for text in texts]) == mark * count
+            if alike and (mark == "{" or "{" not in [text[:1] for text in texts]):
                 return None
             break
     kinds: tuple[list[int], ...] = ([], [], [], [], [])

@@ -36,7 +36,7 @@ class ObjectForms:
         self._whole: re.Pattern[bytes] | None = None
         """Lines of the first form and nothing else."""
         self.learned = 0
-        """How many patterns were made."""
+        """How many patterns were tried to be made."""
 
     def members(self, lines: Sequence[bytes], data: bytes) -> list[str]:
         """What each line gives beside its message, with a comma before it; empty: it is no object.
@@ -61,11 +61,11 @@ class ObjectForms:
     def _learn(self, line: bytes) -> None:
         if len(line) > _SHORT_BYTES or not line.endswith(b"}\n"):
             return
+        self.learned += 1  # whatever comes of it: trying costs, too
         pattern = form_of(line)
         if pattern is None:
             return
         form = re.compile(pattern)
-        self.learned += 1
         if form.fullmatch(line) is None:  # a value that is no part of any form
             return
         self._forms = [*self._forms, form][-_FORM_LIMIT:]

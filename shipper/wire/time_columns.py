@@ -42,6 +42,7 @@ _KIND: Final = 5
 """Enough of a line's start to know that its time stands nowhere else."""
 _VALUE_BYTES: Final = len("2026-01-03T14:05:12.123456789+01:00") + 2
 _CACHE_LIMIT: Final = 4096
+_DAY_END: Final = len("Jan  3")
 
 
 class TimeColumn(NamedTuple):
@@ -126,7 +127,7 @@ class TimeColumns:
         at = find_json_value(lines[0])
         start = lines[0][:at]
         if at >= 0 and b"".join([line[:at] for line in lines]) == start * len(lines):
-            first_keys = JSON_KEYS[: next(n for n, key in enumerate(JSON_KEYS) if key in start)]
+            first_keys = JSON_KEYS[: max(n for n, key in enumerate(JSON_KEYS) if key in start)]
             data = b"".join(lines) if first_keys else b""
             values = b"\n".join([line[at : at + _VALUE_BYTES] for line in lines])
             texts = values.decode("latin-1").split("\n")
@@ -134,7 +135,7 @@ class TimeColumns:
             if (
                 first is not None
                 and len(texts) == len(lines)
-                and not any(key in data for key in first_keys)  # they count before this one
+                and not any(key in data for key in first_keys)  # they may count before this one
             ):
                 return self._plain(first, lines, texts, read_at)._replace(words_at=0)
         return TimeColumn("", self._one_by_one(lines, read_at), "", 0)
@@ -155,9 +156,14 @@ class TimeColumns:
 
     def _learn_second(self, line: bytes, start: str) -> str:
         time = self.find_one(line)
-        if time and _SECOND.fullmatch(start) is not None:
+        if time and _SECOND.fullmatch(start) is not None and not self._is_of_two_years(start):
             self._seconds[start] = time
         return time
+
+    def _is_of_two_years(self, start: str) -> bool:
+        """Whether its year depends on the hour of reading: a day without one that is to come."""
+        day = start[:_DAY_END].encode("latin-1")
+        return day[:3] in MONTHS and not self._times.day_text(day)
 
     def _bracketed(self, lines: Sequence[bytes], texts: Sequence[str], read_at: str) -> list[str]:
         """Times of whole seconds in access logs, most of them seen before."""

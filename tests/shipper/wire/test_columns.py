@@ -6,6 +6,7 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,6 +115,41 @@ def test_a_carriage_return_between_values_ends_no_item() -> None:
     items = split_items(built.body)
     assert 2 == len(items)
     assert all(b'"fields":{"a":1,\r"b":2}' in item for item in items)
+
+
+def check_columns(builder: RecordBuilder, lines: list[bytes], read_at: int = READ_AT) -> None:
+    """The builder gives for these lines what a fresh one gives for each by itself."""
+    offset, expected = 0, []
+    for line in lines:
+        expected.append(make_builder().build(Records.of([line], offset), read_at).body)
+        offset += len(line)
+    built = builder.build(Records(data=b"".join(lines), start=0), read_at)
+    assert expected == split_items(built.body)
+
+
+@pytest.mark.parametrize("lines", [
+    (b"2026-01-03T14:05:12Z INFO x\n", b'{"aa":"T12:30","level":"error"}\n'),
+    (b"2026-01-03 14:05:12 INFO x\n", b'{"k":"d 12:30","level":"error"}\n'),
+    (b"Jan  3 14:05:12 h x\n", b'{   " ":1,"level":"error"}\n'),
+])  # fmt: skip
+def test_an_object_that_looks_like_a_time_is_one(lines: tuple[bytes, ...]) -> None:
+    """Its fields and its level are there, whatever stands where others have their clock."""
+    check_columns(make_builder(), list(lines))
+
+
+def test_a_key_without_a_time_is_no_reason_to_miss_the_next_one() -> None:
+    """Of the keys that a line has, the first with a text counts, on each line by itself."""
+    head, tail = b'{"@timestamp":1,"time":"2026-01-03T14:05:12Z",', b'"msg":"%b"}\n' % (b"x" * 60)
+    odd = head + b'"timestamp":"2020-01-01T00:00:00Z",' + tail
+    check_columns(make_builder(), [head + tail] * 8 + [odd])
+
+
+def test_a_day_to_come_is_of_the_year_that_it_is_read_in() -> None:
+    """Without a year, tomorrow may be last year's, until it is near: that is not remembered."""
+    builder = make_builder()
+    for hour in (5, 14):
+        read_at = parse_time(f"2026-01-03T{hour:02d}:00:00Z")
+        check_columns(builder, [b"Jan  4 10:00:00 h x\n"] * 8, read_at)
 
 
 def test_two_senders_never_build_with_one_builder_at_once() -> None:

@@ -109,3 +109,11 @@ def test_a_program_of_many_forms_teaches_no_more_than_a_few() -> None:
         line = b'{"key%d":1}\n' % number
         assert [f',"fields":{line[:-1].decode()}'] == forms.members([line], line)
     assert forms.learned <= 16
+
+
+def test_an_object_of_very_many_values_is_tried_a_few_times_only() -> None:
+    """It has no pattern, and finding that out again for each line would cost more than parsing."""
+    forms = ObjectForms()
+    line = b'{"a":[%b]}\n' % b",".join([b"1"] * 100)
+    assert [f',"fields":{line[:-1].decode()}'] * 50 == forms.members([line] * 50, line * 50)
+    assert forms.learned == 16
