@@ -37,7 +37,7 @@ from forensics.safe_text import safe_text
 DISTRIBUTION: Final = "afterimage-collector"
 
 _SUMMARY_SECONDS: Final = 60.0
-_SHUTDOWN_SECONDS: Final = 60.0
+_SHUTDOWN_SECONDS: Final = 20.0
 _HEADER_LIMIT_BYTES: Final = 16_384
 
 

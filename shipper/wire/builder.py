@@ -22,11 +22,10 @@ from typing import Any, Final, NamedTuple
 from shipper.wire.level_columns import LevelColumns
 from shipper.wire.levels import LEVELS, find_level
 from shipper.wire.line_kinds import sort_by_kind
-from shipper.wire.object_forms import ObjectForms
+from shipper.wire.object_forms import ObjectForms, parsed_member
 from shipper.wire.record import Identity, to_json
 from shipper.wire.records import Records
 from shipper.wire.shapes import Shape, Shaped
-from shipper.wire.structured import fields_member
 from shipper.wire.time_columns import TimeColumn, TimeColumns
 from shipper.wire.times import format_time
 
@@ -250,7 +249,7 @@ class RecordBuilder:
     def _plain_parts(self, line: bytes) -> tuple[str, str, str]:
         """Time (or empty), escaped message and further members of a line that nothing wraps."""
         message = escape_record(line)
-        extra = _structured(line)
+        extra = parsed_member(line)
         if message is None:  # not UTF-8: the bytes go beside the text
             message = _json_text(line.removesuffix(b"\n").decode("utf-8", "replace"))
             extra += _raw_member(line)
@@ -311,12 +310,6 @@ def _length_column(lengths: Sequence[int], small: Sequence[str], form: str) -> l
 
 def _number_column(numbers: Sequence[int]) -> list[str]:
     return repr(list(numbers))[1:-1].split(", ")
-
-
-def _structured(line: bytes) -> str:
-    """What a JSON object gives beside its message; empty: the line is none."""
-    member = fields_member(line)
-    return "," + member[:-1].decode(BYTES_AS_TEXT) if member else ""
 
 
 def _masked_member(ranges: Sequence[tuple[int, int]]) -> str:

@@ -13,7 +13,13 @@ import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from shipper.wire.levels import LEVEL_OF_TOKEN, LEVEL_OF_WORD, find_level
+from shipper.wire.levels import (
+    COMPACT_LEVEL,
+    COMPACT_WITHIN_BYTES,
+    LEVEL_OF_TOKEN,
+    LEVEL_OF_WORD,
+    find_level,
+)
 
 _SHORT: Final = len("ERROR ")
 _LONG: Final = len("CRITICAL ")
@@ -38,9 +44,7 @@ _SMALL: Final = (
 )
 """Each begins with a character, which is found quickly."""
 
-_KEY: Final = b'"level":"'
-_KEY_WITHIN_BYTES: Final = 399
-_VALUE_END: Final = len(_KEY) + len(b'critical"')
+_VALUE_END: Final = len(COMPACT_LEVEL) + len(b'critical"')
 
 
 class LevelColumns:
@@ -61,9 +65,9 @@ class LevelColumns:
 
     def of_objects(self, lines: Sequence[bytes]) -> list[str]:
         """The column of lines that begin with a brace."""
-        known = self._of_values
+        known, key, within = self._of_values, COMPACT_LEVEL, COMPACT_WITHIN_BYTES
         column = [
-            known.get(line[(at := line.find(_KEY, 0, _KEY_WITHIN_BYTES)) : at + _VALUE_END], "")
+            known.get(line[(at := line.find(key, 0, within)) : at + _VALUE_END], "")
             for line in lines
         ]
         if "" in column:
@@ -96,9 +100,9 @@ class LevelColumns:
 
     def _learn_value(self, line: bytes) -> str:
         text = self._text_of[find_level(line)]
-        at = line.find(_KEY, 0, _KEY_WITHIN_BYTES)
+        at = line.find(COMPACT_LEVEL, 0, COMPACT_WITHIN_BYTES)
         found = line[at : at + _VALUE_END]
-        if at >= 0 and found[len(_KEY) :].partition(b'"')[0].lower() in LEVEL_OF_WORD:
+        if at >= 0 and found[len(COMPACT_LEVEL) :].partition(b'"')[0].lower() in LEVEL_OF_WORD:
             if len(self._of_values) >= _CACHE_LIMIT:
                 self._of_values.clear()
             self._of_values[found] = text

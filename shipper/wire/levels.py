@@ -38,9 +38,11 @@ _NO_TOKEN: Final = frozenset(LEVEL_OF_TOKEN).isdisjoint
 WITHIN_BYTES: Final = 160
 WITHIN_TOKENS: Final = 8
 _JSON_KEYS: Final = (b'"level"', b'"log.level"', b'"levelname"', b'"severity"')
-_COMPACT_LEVEL: Final = b'"level":"'
+COMPACT_LEVEL: Final = b'"level":"'
+"""Of an object, as most write it."""
 _JSON_VALUE: Final = re.compile(rb'\s*:\s*"([A-Za-z]+)"')
 _JSON_WITHIN_BYTES: Final = 400
+COMPACT_WITHIN_BYTES: Final = _JSON_WITHIN_BYTES - 1
 
 
 def find_level(record: bytes) -> str:
@@ -56,9 +58,9 @@ def find_level(record: bytes) -> str:
 
 
 def _find_in_json(record: bytes) -> str:
-    at = record.find(_COMPACT_LEVEL, 0, _JSON_WITHIN_BYTES - 1)
-    if at >= 0:  # as most write it
-        at += len(_COMPACT_LEVEL)
+    at = record.find(COMPACT_LEVEL, 0, COMPACT_WITHIN_BYTES)
+    if at >= 0:
+        at += len(COMPACT_LEVEL)
         level = LEVEL_OF_WORD.get(record[at : record.find(b'"', at)].lower())
         if level:
             return level

@@ -31,13 +31,13 @@ def sort_by_kind(texts: Sequence[str]) -> list[list[int]] | None:
             break
     kinds: tuple[list[int], ...] = ([], [], [], [], [])
     to_objects, to_iso, to_iso_spaced, to_syslog, to_others = (kind.append for kind in kinds)
-    iso, syslog, syslog_mark = _ISO[0], *_SYSLOG
+    (clock, iso_mark), (_, spaced_mark), (syslog, syslog_mark) = _ISO, _ISO_SPACED, _SYSLOG
     for place, text in enumerate(texts):
         if text[:1] == "{":
             to_objects(place)
-        elif (marks := text[iso]) == "T:":
+        elif (marks := text[clock]) == iso_mark:
             to_iso(place)
-        elif marks == " :":
+        elif marks == spaced_mark:
             to_iso_spaced(place)
         elif text[syslog] == syslog_mark:
             to_syslog(place)

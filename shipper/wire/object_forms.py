@@ -34,7 +34,7 @@ class ObjectForms:
     def __init__(self) -> None:
         self._forms: list[re.Pattern[bytes]] = []
         self._whole: re.Pattern[bytes] | None = None
-        """Lines of the first form and nothing else."""
+        """Lines of the latest form and nothing else."""
         self.learned = 0
         """How many patterns were tried to be made."""
 
@@ -49,14 +49,12 @@ class ObjectForms:
         return [self._member(line) for line in lines]
 
     def _member(self, line: bytes) -> str:
-        if line[:1] != b"{":
-            return ""
         if len(line) <= _SHORT_BYTES and any(form.fullmatch(line) for form in self._forms):
             return f',"fields":{line[:-1].decode("latin-1")}'
-        member = fields_member(line)
-        if self.learned < _LEARN_LIMIT and member.startswith(b'"fields":'):
+        member = parsed_member(line)
+        if self.learned < _LEARN_LIMIT and member.startswith(',"fields":'):
             self._learn(line)
-        return f",{member[:-1].decode('latin-1')}" if member else ""
+        return member
 
     def _learn(self, line: bytes) -> None:
         if len(line) > _SHORT_BYTES or not line.endswith(b"}\n"):
@@ -70,6 +68,12 @@ class ObjectForms:
             return
         self._forms = [*self._forms, form][-_FORM_LIMIT:]
         self._whole = re.compile(b"(?:%b)++" % pattern)
+
+
+def parsed_member(line: bytes) -> str:
+    """What one line gives beside its message, as `ObjectForms.members` does, from parsing it."""
+    member = fields_member(line)
+    return "," + member[:-1].decode("latin-1") if member else ""
 
 
 def form_of(line: bytes) -> bytes | None:
